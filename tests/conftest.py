@@ -1,0 +1,76 @@
+"""What tests share: an S3 server over HTTP, a public bucket in it, and the publisher's settings."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from packaging.version import Version
+
+from s3index.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+REGION: Final = "eu-central-1"
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """Run moto's server for the tests of this process; return its address."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the developer's own AWS settings out of the tests."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-aws-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "S3Client":
+    """Return a client of the server, which boto3 in this process and its children finds too."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+    return boto3.client("s3", region_name=REGION)
+
+
+@pytest.fixture
+def config(s3: "S3Client", endpoint: str, tmp_path: Path) -> Config:
+    """Return settings for acme-common 0.1.0 of team devtools, in a new bucket of its own."""
+    bucket = f"acme-{uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    readers = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": [f"arn:aws:s3:::{bucket}/packages/*", f"arn:aws:s3:::{bucket}/dumb-pypi/*"],
+    }
+    policy = {"Version": "2012-10-17", "Statement": [readers]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    return Config(
+        root=tmp_path,
+        project="acme-common",
+        version=Version("0.1.0"),
+        team="devtools",
+        bucket=bucket,
+        region=REGION,
+        url=f"{endpoint}/{bucket}",
+        endpoint=endpoint,
+    )

@@ -1,0 +1,82 @@
+"""Small real distributions, made in a millisecond where a test needs many of them."""
+
+import io
+import tarfile
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+
+
+def wheel(
+    folder: Path,
+    project: str = "acme-common",
+    version: str = "0.1.0",
+    *,
+    body: str = "",
+    requires: tuple[str, ...] = (),
+    requires_python: str = ">=3.11",
+) -> Path:
+    """Write an installable wheel (PEP 427) whose module holds its version, and `body`."""
+    name = project.replace("-", "_")
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": f'VERSION = "{version}"\n{body}\n',
+        f"{info}/METADATA": core_metadata(project, version, requires, requires_python),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, text in {**files, f"{info}/RECORD": record}.items():
+            # A fixed date makes the same content the same bytes.
+            archive.writestr(zipfile.ZipInfo(file, (2026, 1, 1, 0, 0, 0)), text)
+    return path
+
+
+def sdist(
+    folder: Path,
+    project: str = "acme-common",
+    version: str = "0.1.0",
+    *,
+    body: str = "",
+    requires: tuple[str, ...] = (),
+    requires_python: str = ">=3.11",
+) -> Path:
+    """Write an sdist (PEP 625) that poetry-core can build."""
+    name = project.replace("-", "_")
+    path = folder / f"{name}-{version}.tar.gz"
+    pyproject = (
+        f'[project]\nname = "{project}"\nversion = "{version}"\n'
+        f'requires-python = "{requires_python}"\ndependencies = {list(requires)}\n'
+        '[build-system]\nrequires = ["poetry-core>=2"]\nbuild-backend = "poetry.core.masonry.api"\n'
+    )
+    files = {
+        "PKG-INFO": core_metadata(project, version, requires, requires_python),
+        "pyproject.toml": pyproject,
+        f"{name}/__init__.py": f'VERSION = "{version}"\n{body}\n',
+    }
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{file}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def core_metadata(
+    project: str, version: str, requires: tuple[str, ...] = (), requires_python: str = ">=3.11"
+) -> str:
+    """Return METADATA or PKG-INFO (core metadata 2.3)."""
+    lines = [
+        "Metadata-Version: 2.3",
+        f"Name: {project}",
+        f"Version: {version}",
+        f"Requires-Python: {requires_python}",
+        *(f"Requires-Dist: {requirement}" for requirement in requires),
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def digest(path: Path) -> str:
+    """Return a file's SHA-256, hexadecimal."""
+    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,245 @@
+"""The command line: `python -m s3index`, run from the repository's root."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from packaging.version import InvalidVersion, Version
+
+from s3index import build, install, release
+from s3index.config import Config, Refused, load
+
+if TYPE_CHECKING:
+    from s3index.bucket import Bucket, Uploaded
+
+app = typer.Typer(
+    name="s3index",
+    help="Publish this repository's library to its team's package index in an S3 bucket.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ROOT = Path()
+
+Open = Annotated[bool, typer.Option("--open", help="Open the project's page in the browser.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show each request to S3.")]
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise typer.BadParameter(f"{text!r} is no version such as 0.1.0.") from None
+
+
+Which = Annotated[
+    Version, typer.Argument(metavar="VERSION", parser=_version, help="A released version.")
+]
+
+
+@app.command()
+def publish(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Built files, such as dist/*. Without any, Poetry builds them."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build and show what would be written; write nothing.")
+    ] = False,
+    open_page: Open = False,
+    verbose: Verbose = False,
+) -> None:
+    """Release the version in pyproject.toml: upload wheel and sdist, and list them."""
+    with _refusals(), _distributions(config := load(ROOT), files) as found:
+        if dry_run:
+            _show(config, found)
+        else:
+            _publish(config, found, verbose=verbose)
+            _closing(config, open_page=open_page)
+
+
+@app.command()
+def yank(
+    version: Which,
+    reason: Annotated[str, typer.Option(help="Why; shown by pip and uv.")] = "",
+    verbose: Verbose = False,
+) -> None:
+    """Yank a version (PEP 592): installers pass it over unless it is pinned exactly."""
+    _mark(version, reason or True, verbose=verbose)
+
+
+@app.command()
+def unyank(version: Which, verbose: Verbose = False) -> None:
+    """Take a yank back."""
+    _mark(version, False, verbose=verbose)
+
+
+@app.command()
+def verify(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Download every file instead of asking for its digest.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare the team's index with what is in the bucket; exit with 1 if they differ."""
+    with _refusals():
+        _verify(load(ROOT), deep=deep, verbose=verbose)
+
+
+@app.command()
+def repair(verbose: Verbose = False) -> None:
+    """Rebuild the team's index from the files in the bucket, then verify it."""
+    from s3index.repair import repair as protocol
+
+    with _refusals():
+        config = load(ROOT)
+        problems = _bucket(config, verbose=verbose).run(protocol(config))
+        for problem in problems:
+            typer.echo(problem)
+        typer.echo(f"Rebuilt the index of {config.team}.")
+        _verify(config, deep=False, verbose=verbose)
+        if problems:
+            raise typer.Exit(1)
+
+
+@app.command()
+def preview(open_page: Open = False, verbose: Verbose = False) -> None:
+    """Publish to an S3 server on this machine and serve the index until Ctrl-C."""
+    from s3index.preview import embedded
+
+    with _refusals(), embedded(ROOT) as config:
+        with _distributions(config, None) as found:
+            _publish(config, found, verbose=verbose)
+        _closing(config, open_page=open_page)
+        typer.echo("\nServing until Ctrl-C.")
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            typer.echo("Stopped; nothing is left behind.")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say what is wrong in a line or two instead of a traceback, and exit with 1."""
+    try:
+        yield
+    except Refused as refusal:
+        typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(str(refusal), err=True)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _distributions(
+    config: Config, files: list[Path] | None
+) -> Iterator[list[release.Distribution]]:
+    """Yield the release's files: those named, or what Poetry builds into a folder of its own."""
+    if files:
+        yield release.read_release(files, config.project, config.version)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        typer.echo(f"Building {config.project} {config.version} with Poetry.")
+        built = build.build(config.root, Path(folder))
+        yield release.read_release(built, config.project, config.version)
+
+
+def _publish(config: Config, found: list[release.Distribution], *, verbose: bool) -> None:
+    from s3index.publish import publish as protocol
+
+    with _upload_progress(found) as uploaded:
+        bucket = _bucket(config, uploaded, verbose=verbose)
+        new = bucket.run(protocol(found, config, build.uploaded_by(config.root)))
+    said = "Published" if new else "Already published, nothing was changed:"
+    headline = f"{said} {config.project} {config.version}"
+    typer.echo(f"{headline} ({len(found)} files).")
+    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if step_summary:
+        with Path(step_summary).open("a", encoding="utf-8") as file:
+            file.write(install.summary(config, headline))
+
+
+def _mark(version: Version, yanked: bool | str, *, verbose: bool) -> None:
+    from s3index.publish import yank as protocol
+
+    with _refusals():
+        config = load(ROOT)
+        changed = _bucket(config, verbose=verbose).run(protocol(config, version, yanked))
+        state = "yanked" if yanked else "not yanked"
+        typer.echo(f"{config.project} {version} is {'now' if changed else 'already'} {state}.")
+
+
+def _verify(config: Config, *, deep: bool, verbose: bool) -> None:
+    from s3index.verify import verify as protocol
+
+    findings = _bucket(config, verbose=verbose).run(protocol(config, deep=deep))
+    for finding in findings:
+        typer.echo(finding)
+    if findings:
+        count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
+        typer.echo(f"{count}. `python -m s3index repair` rebuilds the pages.")
+        raise typer.Exit(1)
+    typer.echo(f"The index of {config.team} is what the bucket holds.")
+
+
+def _bucket(
+    config: Config, uploaded: "Uploaded | None" = None, *, verbose: bool = False
+) -> "Bucket":
+    from s3index.bucket import Bucket
+
+    trace = (lambda line: typer.echo(line, err=True)) if verbose else None
+    return Bucket(config, uploaded, trace)
+
+
+@contextmanager
+def _upload_progress(found: list[release.Distribution]) -> "Iterator[Uploaded | None]":
+    """Show a bar on a terminal while files go out."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks = {file.path: progress.add_task(file.filename, total=file.size) for file in found}
+        yield lambda path, count: progress.advance(tasks[path], count)
+
+
+def _show(config: Config, found: list[release.Distribution]) -> None:
+    """Print every key that a publish would write."""
+    from s3index import site
+
+    keys = config.keys
+    typer.echo(f"Would create in s3://{config.bucket}:")
+    for file in found:
+        key = keys.file(config.project, file.filename)
+        typer.echo(f"  {key}  ({file.size} bytes, SHA-256 {file.sha256})")
+        if file.metadata is not None:
+            typer.echo(f"  {key}.metadata  ({len(file.metadata)} bytes)")
+    typer.echo("and bring up to date:")
+    pages = keys.project_page(config.project), keys.team_page
+    for key in (*pages, *site.project_keys(keys, config.project), *site.team_keys(keys)):
+        typer.echo(f"  {key}")
+
+
+def _closing(config: Config, *, open_page: bool) -> None:
+    page = install.page_address(config)
+    typer.echo(f"\nIts page: {page}\n")
+    for client, command in install.commands(config).items():
+        typer.echo(f"Install it with {client}:")
+        for line in command.splitlines():
+            typer.echo(f"    {line}")
+    if open_page:
+        typer.launch(page)
+
+
+if __name__ == "__main__":
+    app()

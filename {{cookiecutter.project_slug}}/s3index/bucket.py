@@ -1,0 +1,238 @@
+"""The only module that talks to S3: it carries out the requests of `steps`, side by side."""
+
+import io
+import random
+import tempfile
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from s3index.config import Config, Refused
+from s3index.errors import code, not_reached, refused_by_server, status
+from s3index.release import sdist_metadata, wheel_metadata
+from s3index.steps import (
+    CoreMetadata,
+    Facts,
+    Get,
+    List,
+    Put,
+    Request,
+    Stat,
+    Steps,
+    Stored,
+    T,
+    Written,
+)
+from s3index.streams import Ranges, Watched
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+WORKERS = 16
+"""Requests under way at once."""
+PATIENCE = 100
+"""Batches with a lost swap before a publisher gives up; sixteen at once need far fewer."""
+
+Uploaded = Callable[[Path, int], None]
+"""Told of each part of a file that goes out: the file, and the part's size in bytes."""
+
+
+class Bucket:
+    """An S3 bucket, reached with boto3's ordinary chain of credentials and endpoints."""
+
+    def __init__(
+        self,
+        config: Config,
+        uploaded: Uploaded | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        """Make a client; nothing is sent yet.
+
+        `trace` is told of each request and its outcome, for --verbose. Raises Refused if boto3
+        cannot be configured, for instance by a profile that does not exist.
+        """
+        self.name = config.bucket
+        self._uploaded = uploaded
+        self._trace = trace
+        options = BotoConfig(
+            retries={"mode": "standard", "max_attempts": 5},
+            max_pool_connections=WORKERS,
+            connect_timeout=10,
+            # S3-compatible servers are asked by path, as their `url` in the pages is.
+            s3={"addressing_style": "path" if config.endpoint else "virtual"},
+            # Each PUT brings its SHA-256; older servers know no other checksum headers.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        try:
+            self._s3: S3Client = boto3.client("s3", region_name=config.region, config=options)
+        except (BotoCoreError, ValueError) as error:
+            raise Refused(f"boto3 cannot be set up: {error}") from None
+
+    def run(self, protocol: Steps[T]) -> T:
+        """Carry a protocol out, the requests of a batch side by side; return its result.
+
+        Raises Refused where the protocol does, where the server refuses, or if others win too
+        many swaps in a row.
+        """
+        lost = 0
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                batch = next(protocol)
+                while True:
+                    replies = list(pool.map(self.perform, batch))
+                    if any(_lost(*pair) for pair in zip(batch, replies, strict=True)):
+                        lost += 1
+                        self._back_off(lost)
+                    batch = protocol.send(replies)
+            except StopIteration as stop:
+                return cast(T, stop.value)
+
+    def perform(self, request: Request) -> Any:
+        """Carry out one request and return the reply that `steps` describes for it."""
+        try:
+            reply = self._perform(request)
+        except ClientError as error:
+            raise refused_by_server(error, self.name) from None
+        except BotoCoreError as error:
+            raise not_reached(error, self.name) from None
+        if self._trace:
+            self._trace(f"{type(request).__name__} {_subject(request)}: {_outcome(reply)}")
+        return reply
+
+    def _perform(self, request: Request) -> Any:
+        match request:
+            case Get(key):
+                return self._get(key)
+            case Put():
+                return self._put(request)
+            case Stat(key, deep):
+                return self._stat(key, deep)
+            case CoreMetadata(key, size):
+                return self._core_metadata(key, size)
+            case List(prefix):
+                pages = self._s3.get_paginator("list_objects_v2")
+                found = pages.paginate(Bucket=self.name, Prefix=prefix)
+                return [item["Key"] for page in found for item in page.get("Contents", [])]
+
+    def _get(self, key: str) -> Stored | None:
+        try:
+            reply = self._s3.get_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if code(error) == "NoSuchKey":
+                return None
+            raise
+        return Stored(reply["Body"].read(), reply["ETag"].strip('"'))
+
+    def _put(self, put: Put) -> Written | None:
+        # AWS takes If-Match with or without quotes, some S3-compatible servers only without.
+        condition = {"IfNoneMatch": "*"} if put.etag is None else {"IfMatch": put.etag}
+        with self._open(put.body) as body:
+            try:
+                reply = self._s3.put_object(
+                    Bucket=self.name,
+                    Key=put.key,
+                    Body=body,
+                    ContentType=put.content_type,
+                    CacheControl=put.cache_control,
+                    ChecksumSHA256=b64encode(bytes.fromhex(put.sha256)).decode(),
+                    **condition,  # type: ignore[arg-type]
+                )
+            except ClientError as error:
+                # 409 is AWS's answer when two conditional writes meet; 404 when the object that
+                # was to be swapped is gone.
+                if code(error) in ("PreconditionFailed", "ConditionalRequestConflict") or (
+                    put.etag is not None and code(error) == "NoSuchKey"
+                ):
+                    return None
+                raise
+        date = reply["ResponseMetadata"]["HTTPHeaders"]["date"]
+        return Written(reply["ETag"].strip('"'), parsedate_to_datetime(date))
+
+    def _open(self, body: bytes | Path) -> BinaryIO:
+        if isinstance(body, bytes):
+            return io.BytesIO(body)
+        return cast(BinaryIO, Watched(body, self._uploaded)) if self._uploaded else body.open("rb")
+
+    def _stat(self, key: str, deep: bool) -> Facts | None:
+        try:
+            head = self._s3.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if status(error) == 404 and code(error) != "NoSuchBucket":
+                return None
+            raise
+        checksum = head.get("ChecksumSHA256", "")
+        # A multipart upload has a digest of digests, written with a dash: it says nothing here.
+        if deep or not checksum or "-" in checksum:
+            body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+            digest = sha256()
+            for part in body.iter_chunks(1 << 20):
+                digest.update(part)
+            hexadecimal = digest.hexdigest()
+        else:
+            hexadecimal = b64decode(checksum).hex()
+        return Facts(head["ContentLength"], hexadecimal, head["LastModified"])
+
+    def _core_metadata(self, key: str, size: int) -> bytes | None:
+        try:
+            if key.endswith(".whl"):
+                # A wheel's METADATA is near its end: a few ranges instead of the whole file.
+                ranges = Ranges(partial(self._read_range, key), size)
+                return wheel_metadata(cast(BinaryIO, io.BufferedReader(ranges, 1 << 16)), key)
+            with tempfile.TemporaryFile() as file:
+                body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+                for part in body.iter_chunks(1 << 20):
+                    file.write(part)
+                file.seek(0)
+                return sdist_metadata(file, key)
+        except Refused:
+            return None
+        except ClientError as error:
+            if status(error) in (404, 416) and code(error) != "NoSuchBucket":
+                return None
+            raise
+
+    def _read_range(self, key: str, first: int, last: int) -> bytes:
+        reply = self._s3.get_object(Bucket=self.name, Key=key, Range=f"bytes={first}-{last}")
+        return reply["Body"].read()
+
+    @staticmethod
+    def _back_off(lost: int) -> None:
+        if lost > PATIENCE:
+            raise Refused(
+                f"{PATIENCE} swaps were lost to other publishers. Files and pages are whole; run "
+                "the command again to finish."
+            )
+        time.sleep(random.uniform(0, 0.02 * 2 ** min(lost, 6)))
+
+
+def _lost(request: Request, reply: Any) -> bool:
+    return isinstance(request, Put) and reply is None
+
+
+def _subject(request: Request) -> str:
+    return request.prefix if isinstance(request, List) else request.key
+
+
+def _outcome(reply: Any) -> str:
+    match reply:
+        case None:
+            return "none"
+        case Stored(body, etag):
+            return f"{len(body)} bytes, ETag {etag}"
+        case Written(etag, _):
+            return f"written, ETag {etag}"
+        case Facts(size, digest, _):
+            return f"{size} bytes, SHA-256 {digest}"
+        case _:
+            return f"{len(reply)} found"

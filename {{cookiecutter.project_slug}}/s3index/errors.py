@@ -1,0 +1,55 @@
+"""What a person can do about the errors that S3, or the way to it, answers with."""
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from s3index.config import Refused
+
+SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
+INVALID = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
+ELSEWHERE = (
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+)
+
+
+def code(error: ClientError) -> str:
+    """Return S3's name of an error, such as NoSuchKey."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status(error: ClientError) -> int:
+    """Return the HTTP status of an error."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def refused_by_server(error: ClientError, bucket: str) -> Refused:
+    """Return the refusal for an error that the server answered with."""
+    name = code(error)
+    if name == "NoSuchBucket":
+        return Refused(
+            f"There is no bucket {bucket}. Create it, or correct bucket in [tool.s3index]."
+        )
+    if name in EXPIRED:
+        return Refused(f"The AWS credentials have expired. {SIGN_IN}")
+    if name in INVALID:
+        return Refused(f"The AWS credentials are not valid ({name}). {SIGN_IN}")
+    if name in ELSEWHERE or status(error) in (301, 307):
+        return Refused(
+            f"Bucket {bucket} is not in the region that [tool.s3index] names. Correct region."
+        )
+    if status(error) == 403:
+        return Refused(
+            f"Access to bucket {bucket} is denied ({error.operation_name}). Use the publishing "
+            "role, or ask for its rights."
+        )
+    said = error.response.get("Error", {}).get("Message", "")
+    return Refused(f"{error.operation_name} on bucket {bucket} failed: {name} {said}".rstrip())
+
+
+def not_reached(error: BotoCoreError, bucket: str) -> Refused:
+    """Return the refusal for an error that came before any answer of the server."""
+    if isinstance(error, NoCredentialsError):
+        return Refused(f"There are no AWS credentials. {SIGN_IN}")
+    return Refused(f"Bucket {bucket} cannot be reached: {error}")

@@ -1,0 +1,61 @@
+"""The index on this machine: the same publish, into an S3 server that lives in this process."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from s3index.config import Config, load
+
+
+@contextmanager
+def embedded(root: Path) -> Iterator[Config]:
+    """Run moto's S3 on a free local port with this repository's bucket in it, empty and public.
+
+    Yields the repository's settings with the server's addresses in place of AWS's. The
+    process's AWS settings are the server's from here on.
+    """
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            os.environ.pop(name, None)
+        os.environ |= {
+            "AWS_ENDPOINT_URL_S3": endpoint,
+            "AWS_ACCESS_KEY_ID": "preview",
+            "AWS_SECRET_ACCESS_KEY": "preview",
+        }
+        config = load(root)
+        _make_bucket(config)
+        yield replace(config, url=f"{endpoint}/{config.bucket}")
+    finally:
+        server.stop()
+
+
+def _make_bucket(config: Config) -> None:
+    s3 = boto3.client("s3", region_name=config.region)
+    # S3 knows us-east-1 by the absence of a location.
+    if config.region == "us-east-1":
+        s3.create_bucket(Bucket=config.bucket)
+    else:
+        s3.create_bucket(
+            Bucket=config.bucket,
+            CreateBucketConfiguration={"LocationConstraint": config.region},  # type: ignore[typeddict-item]
+        )
+    everybody = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{config.bucket}/*",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [everybody]}
+    s3.put_bucket_policy(Bucket=config.bucket, Policy=json.dumps(policy))
