@@ -1,0 +1,227 @@
+"""Refuse answers that could not work, all at once and before a project exists."""
+
+import contextlib
+import json
+import keyword
+import os
+import re
+import sys
+import unicodedata
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+CHOICES = {
+    "python_version": ("3.11", "3.12", "3.13", "3.14"),
+    "starter": ("opentelemetry", "empty"),
+    "access": ("public", "network"),
+    "license": ("Proprietary", "MIT", "Apache-2.0"),
+}
+
+FREE_TEXT = {"organization": 100, "project_name": 100, "description": 512}
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BUCKET_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Poetry cannot install a project that depends on its own name.
+DEPENDENCIES = _words(
+    "boto3 boto3-stubs dumb-pypi moto mypy opentelemetry-api opentelemetry-sdk packaging"
+    " poetry poetry-core pytest pytest-cov rich ruff typer"
+)
+REPOSITORY_NAMES = _words("build conftest dist docs infra s3index src test tests")
+DEPENDENCY_NAMES = _words(
+    "boto3 botocore click coverage dumb_pypi flask jinja2 moto mypy mypy_boto3_s3 mypyc"
+    " opentelemetry packaging pip pluggy poetry py pygments pytest pytest_cov requests rich ruff"
+    " s3transfer setuptools typer typing_extensions urllib3 werkzeug yaml"
+)
+# sys.stdlib_module_names speaks for one Python only; these came or went from 3.11 to 3.14.
+STDLIB_NAMES = sys.stdlib_module_names | _words(
+    "aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils"
+    " imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau"
+    " telnetlib uu xdrlib"
+)
+
+
+def problems(answers: Mapping[str, object]) -> list[str]:
+    """Check all answers.
+
+    Takes cookiecutter's context: the answers, and `_teams`, the teams a fork allows.
+    Returns one line per problem, with the answer's key, its value and the rule it breaks.
+    """
+    rules: dict[str, Callable[[str], Iterator[str]]] = {
+        **{key: partial(_free_text, limit=limit) for key, limit in FREE_TEXT.items()},
+        "author_name": _author_name,
+        "project_slug": _project_slug,
+        "package_name": _package_name,
+        "author_email": _author_email,
+        "team": partial(_team, teams=answers.get("_teams")),
+        "bucket": partial(_bucket, region=answers.get("region")),
+        "region": _region,
+        "github_owner": _github_owner,
+        **{key: partial(_choice, choices=choices) for key, choices in CHOICES.items()},
+    }
+    found: list[str] = []
+    for key, rule in rules.items():
+        value = answers.get(key)
+        broken = rule(value) if isinstance(value, str) else ["must be text"]
+        found += [f"{key} {_shown(value)}: {problem}" for problem in broken]
+    return found
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 72 else f"{text[:69]}..."
+
+
+def _free_text(value: str, limit: int) -> Iterator[str]:
+    if not value.strip():
+        yield "must not be blank"
+    elif value != value.strip():
+        yield "must not start or end with white space"
+    if len(value) > limit:
+        yield f"must have at most {limit} characters, not {len(value)}"
+    categories = {unicodedata.category(character) for character in value}
+    if categories & {"Cc", "Zl", "Zp"}:
+        yield "must be one line without control characters, as core metadata asks"
+    if "Cs" in categories:
+        yield "must be valid Unicode: it has half of a surrogate pair"
+    if re.search(r"\{[%#{]", value):
+        yield "must not open a Jinja tag: `cruft update` would run the answer as template code"
+
+
+def _author_name(value: str) -> Iterator[str]:
+    yield from _free_text(value, 100)
+    if re.search("[<>,]", value):
+        yield "must not have '<', '>' or ',': core metadata could not tell name from address"
+    if value != unicodedata.normalize("NFC", value):
+        yield "must be in Unicode's composed form NFC, which Poetry turns it into"
+
+
+def _choice(value: str, choices: tuple[str, ...]) -> Iterator[str]:
+    if value not in choices:
+        yield f"must be one of {', '.join(choices)}"
+
+
+def _project_slug(value: str) -> Iterator[str]:
+    # https://packaging.python.org/en/latest/specifications/name-normalization/
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
+        yield "must be a normalised project name: a-z and 0-9, single hyphens between them"
+    if len(value) > 64:
+        yield f"must have at most 64 characters, not {len(value)}"
+    if value in DEPENDENCIES:
+        yield "is the name of a project that the repository depends on"
+
+
+def _package_name(value: str) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+        yield "must be an identifier of a-z, 0-9 and underscores that starts with a letter"
+    if len(value) > 64:
+        yield f"must have at most 64 characters, not {len(value)}"
+    # Python 3.11 does not know `type` as a keyword yet.
+    if keyword.iskeyword(value) or keyword.issoftkeyword(value) or value == "type":
+        yield "is a Python keyword"
+    if value in STDLIB_NAMES:
+        yield "is a module of Python's standard library"
+    if value in REPOSITORY_NAMES:
+        yield "is a name that the repository uses itself"
+    if value in DEPENDENCY_NAMES:
+        yield "is the import name of a package that the repository uses"
+
+
+def _author_email(value: str) -> Iterator[str]:
+    local, label = r"[\w!#$%&'*+/=?^-]+", r"([a-z0-9-]*[a-z0-9])?"
+    pattern = rf"{local}(\.{local})*@([a-z0-9]{label}\.)+[a-z]{label}"
+    if len(value) > 254 or not re.fullmatch(pattern, value, re.ASCII | re.IGNORECASE):
+        yield "must be an e-mail address such as devtools@example.com, in ASCII"
+
+
+def _team(value: str, teams: object) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value) or not 2 <= len(value) <= 32:
+        yield "must be 2 to 32 of a-z and 0-9, with single hyphens between, and start with a letter"
+    if value == "pypi":
+        yield "is the name that Poetry keeps for PyPI"
+    if isinstance(teams, list) and teams and value not in teams:
+        yield f"must be one of {', '.join(map(str, teams))}"
+
+
+def _bucket(value: str, region: object) -> Iterator[str]:
+    if not 3 <= len(value) <= 63:
+        yield f"must have 3 to 63 characters, not {len(value)}"
+    if re.search(r"[^a-z0-9.-]", value):
+        yield "must have only a-z, 0-9 and hyphens"
+    if not re.fullmatch(r"[a-z0-9](.*[a-z0-9])?", value, re.DOTALL):
+        yield "must start and end with a letter or digit"
+    if "." in value:
+        yield "must have no dots: a dot breaks TLS on https://<bucket>.s3.<region>.amazonaws.com"
+    if ".." in value:
+        yield "must not have two dots in a row"
+    if re.fullmatch(r"\d+\.\d+\.\d+\.\d+", value):
+        yield "must not look like an IPv4 address"
+    yield from (
+        f"must not start with {prefix}, which S3 reserves"
+        for prefix in BUCKET_PREFIXES
+        if value.startswith(prefix)
+    )
+    yield from (
+        f"must not end with {suffix}, which S3 reserves"
+        for suffix in BUCKET_SUFFIXES
+        if value.endswith(suffix)
+    )
+    namespaced = r"[a-z0-9].*-\d{12}-" + re.escape(str(region)) + "-an"
+    if value.endswith("-an") and not re.fullmatch(namespaced, value, re.DOTALL):
+        yield "ends with -an, so it must be <prefix>-<account id>-<this region>-an"
+
+
+def _region(value: str) -> Iterator[str]:
+    # The isolated partitions (us-iso and the like) are left out: GitHub cannot reach them.
+    area = "[a-z][a-z]|us-gov|eusc-[a-z][a-z]"
+    direction = "central|north|south|(north|south)?(east|west)"
+    if not re.fullmatch(rf"({area})-({direction})-[1-9][0-9]?", value):
+        yield "must be an AWS region such as eu-central-1 or us-gov-west-1"
+
+
+def _github_owner(value: str) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", value) or len(value) > 39:
+        yield "must be a GitHub name: up to 39 letters and digits, single hyphens between them"
+
+
+def remove_nested(output_dir: Path, slug: str) -> None:
+    """Remove the empty folders that cookiecutter made below `output_dir` for a slug with slashes.
+
+    It deletes the project folder of a refused run itself, but not that folder's parents.
+    Folders in other places and folders with something in them stay.
+    """
+    project = output_dir / slug
+    for folder in (project, *project.parents):
+        place = folder.resolve()
+        if output_dir not in place.parents or (folder == project and place.parent == output_dir):
+            continue
+        with contextlib.suppress(OSError):
+            place.rmdir()
+
+
+def main() -> int:
+    """Print every problem to stderr; return the exit status, 1 if there was one."""
+    # Percent-encoded, no answer can end the string: answers stay data.
+    answers: dict[str, object] = json.loads(
+        urllib.parse.unquote("{{ cookiecutter | jsonify | urlencode }}")
+    )
+    found = problems(answers)
+    for line in found:
+        print(line, file=sys.stderr)
+    if found and "_output_dir" in answers:
+        output_dir = Path(str(answers["_output_dir"])).resolve()
+        os.chdir(output_dir)
+        remove_nested(output_dir, str(answers.get("project_slug")))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

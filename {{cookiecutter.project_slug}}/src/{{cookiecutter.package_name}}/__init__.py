@@ -1,0 +1,1 @@
+"""The library {{ cookiecutter.project_slug }}; see its README."""
