@@ -26,7 +26,6 @@ class Consumer:
             "HOME": str(self.folder),
             "PIP_NO_CACHE_DIR": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "UV_NO_CONFIG": "1",
             "UV_CACHE_DIR": str(self.folder / "uv-cache"),
             "POETRY_CACHE_DIR": str(self.folder / "poetry-cache"),
             "POETRY_CONFIG_DIR": str(self.folder / "poetry-config"),

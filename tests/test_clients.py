@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 from baking import python
 from clients import Consumer, consumer
 from distributions import sdist, wheel
+from s3index.bucket import Bucket
 from s3index.config import Config
+from s3index.publish import yank
 from world import at, release
 
 if TYPE_CHECKING:
@@ -80,3 +83,33 @@ def test_readers_see_nothing_else(s3: "S3Client", config: Config, index: str) ->
         urllib.request.urlopen(f"{config.url}/private/notes")
     error.value.close()
     assert error.value.code == 403
+
+
+@pytest.mark.parametrize("path", ["packages/devtools/", "dumb-pypi/devtools/index/simple/"])
+def test_yanked_releases_are_passed_over_unless_pinned(
+    config: Config, index: str, client: Consumer, path: str
+) -> None:
+    Bucket(config).run(yank(config, Version("0.2.0"), "it leaks"))
+    address = f"{config.url}/{path}"
+    client.pip("install", "--index-url", address, "acme-common")
+    assert client.version() == "0.1.0"
+    said = client.pip("install", "--index-url", address, "acme-common==0.2.0")
+    assert client.version() == "0.2.0"
+    assert "it leaks" in said
+    client.uv("pip", "install", "--reinstall", "--index", address, "acme-common")
+    assert client.version() == "0.1.0"
+    said = client.uv("pip", "install", "--index", address, "acme-common==0.2.0")
+    assert client.version() == "0.2.0"
+    assert "it leaks" in said
+
+
+def test_constraints_name_the_newest_release_that_is_not_yanked(
+    config: Config, index: str, client: Consumer
+) -> None:
+    constraints = f"{index}constraints.txt"
+    Bucket(config).run(yank(config, Version("0.2.0"), True))
+    client.pip("install", "-c", constraints, "acme-common")
+    assert client.version() == "0.1.0"
+    Bucket(config).run(yank(config, Version("0.2.0"), False))
+    client.pip("install", "--upgrade", "-c", constraints, "acme-common")
+    assert client.version() == "0.2.0"

@@ -1,0 +1,55 @@
+"""The template's README: its commands run, and they print what it says."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from baking import TEMPLATE
+
+README = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+
+
+def test_make_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    [block] = re.findall(r"```console\n\$ make demo\n(.*?)```", README, re.DOTALL)
+    # `make demo` sets .venv up and runs this; .ci/run runs it through make, with an empty HOME.
+    assert "$(BIN)/python demo.py" in (TEMPLATE / "Makefile").read_text()
+    printed = subprocess.run(
+        [sys.executable, TEMPLATE / "demo.py"], capture_output=True, text=True, check=False
+    )
+    assert printed.returncode == 0, printed.stdout + printed.stderr
+    assert _without_chance(printed.stdout) == _without_chance(block)
+
+
+def _without_chance(text: str) -> str:
+    """Leave out what differs from run to run: the server's port, the time of a sum."""
+    return re.sub(r"\d\.\d{3} s\b", "… s", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:…", text))
+
+
+def test_every_command_is_one_that_a_test_runs() -> None:
+    commands = re.findall(r"^\$ (.*)$", README, re.MULTILINE)
+    assert commands == ["make demo", "make test", "cookiecutter gh:org/s3-lib-template"]
+    ci = (TEMPLATE / ".ci" / "run").read_text()
+    assert "make demo" in ci
+    assert "make test" in ci
+
+
+def test_every_question_is_explained() -> None:
+    answers = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    asked = [key for key in answers if not key.startswith("_")]
+    rows = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]
+    explained = re.findall(r"`(\w+)`", " ".join(rows))
+    assert explained[: len(asked)] == asked
+    assert set(answers["__prompts__"]) == set(asked)
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "CHANGELOG.md", "docs/design.md"], ids=lambda path: str(path)
+)
+def test_relative_links_lead_somewhere(path: str) -> None:
+    text = (TEMPLATE / path).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (TEMPLATE / path).parent.joinpath(target).exists(), target
