@@ -8,6 +8,7 @@ import tempfile
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 
 
 def make_repository(folder: Path) -> str | None:
@@ -41,6 +42,22 @@ def make_repository(folder: Path) -> str | None:
     return None
 
 
+def add_install_text(folder: Path, answers: Mapping[str, object]) -> None:
+    """Put the publisher's own text on installing into the README, in the place marked for it."""
+    name, index = str(answers["project_slug"]), str(answers["__index_url"])
+    text = Template((folder / "s3index" / "install.md").read_text(encoding="utf-8")).substitute(
+        name=name,
+        team=answers["team"],
+        index=index,
+        constraints=f"{index}constraints.txt",
+        file=f"{index}{name}/{name.replace('-', '_')}-0.1.0-py3-none-any.whl",
+    )
+    readme = folder / "README.md"
+    marked = readme.read_text(encoding="utf-8")
+    # A whole line: an answer never starts one, so none can hold the mark.
+    readme.write_text(marked.replace("\n<!-- install -->\n", f"\n{text}"), encoding="utf-8")
+
+
 def next_commands(folder: Path) -> list[str]:
     """Return the three commands that take the user from where they are to a first look."""
     here = os.environ.get("PWD")
@@ -68,6 +85,7 @@ def main() -> None:
         urllib.parse.unquote("{{ cookiecutter | jsonify | urlencode }}")
     )
     folder = Path.cwd()
+    add_install_text(folder, answers)
     if is_cruft_update(answers, folder):
         return
     trouble = make_repository(folder)

@@ -72,9 +72,10 @@ def test_publish_ends_with_what_to_do_next(repository: Config) -> None:
         "Install it with pip:\n"
         f"    pip install -c {url}/packages/devtools/constraints.txt acme-common\n"
         "Install it with uv:\n"
-        f"    uv pip install --index {url}/packages/devtools/ acme-common\n"
+        f"    uv add --index devtools={url}/packages/devtools/ acme-common\n"
         "Install it with Poetry:\n"
-        f"    poetry source add --priority=explicit devtools {url}/packages/devtools/\n"
+        f"    poetry source add devtools {url}/packages/devtools/\n"
+        "    poetry source add --priority=supplemental PyPI\n"
         "    poetry add --source devtools acme-common\n"
     )
     assert done.stderr == ""
@@ -148,7 +149,7 @@ def test_step_summary(repository: Config, tmp_path: Path) -> None:
     summary.write_text("what came before\n")
     s3index(repository, "publish", *dist(repository), env={"GITHUB_STEP_SUMMARY": str(summary)})
     text = summary.read_text()
-    assert text.startswith("what came before\n### Published acme-common 0.1.0\n")
+    assert text.startswith("what came before\n## Published acme-common 0.1.0\n")
     assert f"pip install -c {repository.url}/packages/devtools/constraints.txt acme-common" in text
 
 

@@ -7,6 +7,7 @@ compares them with what it knows, so that no object is ever replaced by an older
 import json
 import re
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from urllib.parse import quote
 from dumb_pypi.main import Package, Settings, build_repo
 from packaging.version import Version
 
+from s3index import install
 from s3index.config import Config, Keys
 from s3index.page import File, Page, serials, version_of
 
 SERIALS = re.compile(rb"serials\W+({[^{}]*})")
 HTML = "text/html; charset=utf-8"
+PHONE = b'<head>\n        <meta name="viewport" content="width=device-width">'
 CONTENT_TYPES = {".txt": "text/plain; charset=utf-8", "json": "application/json"}
 
 
@@ -58,7 +61,9 @@ def project_site(page: Page, config: Config) -> dict[str, bytes]:
     if not files:
         return {}
     rendered = _dumb_pypi({name: set(files)}, "../" * 5, config)
-    html = rendered[f"simple/{name}/index.html"] + _comment(made)
+    # dumb-pypi's page of a project has the files; how to install it goes before their list.
+    how = install.html(replace(config, project=name)).encode()
+    html = rendered[f"simple/{name}/index.html"].replace(b"<ul>", how + b"<ul>", 1) + _comment(made)
     document = {**json.loads(rendered[f"pypi/{name}/json"]), "serials": made}
     bodies = (html, html, json.dumps(document).encode() + b"\n")
     return dict(zip(project_keys(config.keys, name), bodies, strict=True))
@@ -77,7 +82,9 @@ def team_site(team: Page, config: Config) -> dict[str, bytes]:
     # A project whose releases are all yanked has nothing to show, but stays on the list of names.
     withdrawn = {name: {_placeholder(name)} for name in newest.keys() - released.keys()}
     listed = _dumb_pypi(released | withdrawn, "", config) if withdrawn else rendered
-    names = listed.get("simple/index.html", b"") + _comment(dict.fromkeys(made, 0))
+    # A list of names was made from the first state of each page, whatever came after: so it does
+    # not change with each release, and whoever lacks one of its names is still behind it.
+    names = listed.get("simple/index.html", b"") + _comment(dict.fromkeys(made, 1))
     bodies = (
         constraints(team, config),
         rendered["index.html"] + _comment(made),
@@ -173,7 +180,7 @@ def _dumb_pypi(packages: dict[str, set[Package]], to_root: str, config: Config) 
         )
         build_repo(packages, None, settings)
         return {
-            path.relative_to(folder).as_posix(): path.read_bytes()
+            path.relative_to(folder).as_posix(): path.read_bytes().replace(b"<head>", PHONE, 1)
             for path in Path(folder).rglob("*")
             if path.is_file()
         }

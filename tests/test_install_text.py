@@ -1,0 +1,97 @@
+"""The commands as printed: every block of the generated README, run by the real clients.
+
+Nothing in a block is changed but the index's address, which is the test server's; each runs in
+bash, in a clean project. PyPI is hostile: it offers our name, and the names of the libraries that
+ours depends on, at version 99.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from baking import bake, run
+from clients import consumer
+from distributions import wheel
+from hostile import hostile
+from s3index import install
+from s3index.config import Config
+from world import at, release
+
+BASE = "https://acme-packages.s3.eu-central-1.amazonaws.com"
+CLIENTS = ("pip", "uv", "Poetry")
+
+
+def blocks(text: str, heading: str) -> list[str]:
+    """Return the shell blocks below a heading, up to the next of its level or higher."""
+    level = heading.split()[0]
+    part = re.split(
+        rf"^#{{1,{len(level)}}} ", text.split(f"\n{heading}\n", 1)[1], flags=re.MULTILINE
+    )[0]
+    return re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def readme(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return (bake(tmp_path_factory.mktemp("baked"), starter="empty") / "README.md").read_text()
+
+
+def test_the_readme_has_the_publishers_text(readme: str, config: Config) -> None:
+    text = install.text(config)
+    assert text.replace(config.url, BASE) in readme
+    assert "<!-- install -->" not in readme
+    for client, command in install.commands(config).items():
+        assert command.replace(config.url, BASE) + "\n" == blocks(readme, f"### {client}")[0]
+    assert tuple(install.commands(config)) == CLIENTS
+
+
+@pytest.mark.parametrize("client", [pytest.param("pip", marks=pytest.mark.full), "uv", "Poetry"])
+def test_installing_as_the_readme_says(
+    client: str, readme: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(at(config, "0.1.0", "acme-core"), wheel(tmp_path, "acme-core"))
+    release(config, wheel(tmp_path, requires=("acme-core",)))
+    with hostile(tmp_path, "acme-common", "acme-core") as stranger:
+        for name, value in stranger.settings().items():
+            monkeypatch.setenv(name, value)
+        for number, block in enumerate(blocks(readme, f"### {client}")):
+            person = consumer(tmp_path / f"consumer-{number}")
+            sources = blocks(readme, "### Poetry")[0].splitlines(keepends=True)[:2]
+            before = "".join(sources) if client == "Poetry" and number else ""
+            script = (before + block).replace(BASE, config.url)
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            monkeypatch.setenv("PATH", path)
+            # What `pip` means on a person's PATH: the one of their virtual environment.
+            monkeypatch.setenv("PIP_PYTHON", str(person.interpreter))
+            person.run("bash", "-euc", script)
+            assert (person.version(), person.version("acme_core")) == ("0.1.0", "0.1.0"), block
+        stranger.silent()
+
+
+@pytest.mark.full
+def test_developing_and_releasing_as_the_readme_says(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = bake(tmp_path, bucket=config.bucket)
+    text = (project / "README.md").read_text()
+    develop = blocks(text, "## Develop")[0]
+    [publish] = re.findall(r"`(poetry run python -m s3index publish)`", text)
+    assert "poetry install" in develop
+    settings = {
+        "HOME": str(tmp_path),
+        "POETRY_VIRTUALENVS_CREATE": "true",
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        # Some mirrors of PyPI have no JSON of the kind that Poetry asks PyPI itself for.
+        "POETRY_PYPI_MIRROR_URL": _pip_index(),
+    }
+    said = run(["bash", "-euc", develop + publish], project, settings)
+    assert "Published acme-common 0.1.0 (2 files)." in said
+
+
+def _pip_index() -> str:
+    code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+    default = run([sys.executable, "-c", code], Path.cwd()).strip()
+    return os.environ.get("PIP_INDEX_URL", default)
