@@ -95,6 +95,9 @@ def check(project: Path, answers: dict[str, str], plain: list[Token]) -> None:
 
 
 @quick
+@example(key="author_name", text="Zoe\u0308")
+@example(key="description", text="half a pair \ud83d")
+@example(key="description", text="<!-- install -->")
 @given(key=st.sampled_from(sorted(FREE_TEXT)), text=MIXED)
 def test_any_text_is_refused_by_name_or_carried(plain: list[Token], key: str, text: str) -> None:
     answers = {name: str(ANSWERS[name]) for name in FREE_TEXT} | {key: text}

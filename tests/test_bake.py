@@ -158,22 +158,25 @@ def test_code_is_well_formed_for_each_python_and_the_longest_names(
 def test_readme_names_the_index(tmp_path: Path, region: str, host: str) -> None:
     readme = (bake(tmp_path, region=region) / "README.md").read_text()
     urls = set(re.findall(r"https://\S+amazonaws[^\s>]+", readme))
-    assert urls == {f"{host}packages/devtools/", f"{host}packages/devtools/constraints.txt"}
+    assert {f"{host}packages/devtools/", f"{host}packages/devtools/constraints.txt"} <= urls
+    assert all(url.startswith(f"{host}packages/devtools/") for url in urls)
+    assert f"\npip install -c {host}packages/devtools/constraints.txt acme-common\n" in readme
+    assert "<!--" not in readme
 
 
 def test_folders_copied_verbatim_are_not_rendered(tmp_path: Path) -> None:
     template = tmp_path / "template"
-    ignored = shutil.ignore_patterns("*_cache", "__pycache__", *VERBATIM)
+    ignored = shutil.ignore_patterns("*_cache", "__pycache__")
     shutil.copytree(TEMPLATE / FOLDER, template / FOLDER, ignore=ignored)
     shutil.copytree(TEMPLATE / "hooks", template / "hooks")
     shutil.copy(TEMPLATE / "cookiecutter.json", template)
     written = {
-        "s3index/deep/page.py": b'x = f"{{{1}}}" # {{ cookiecutter.team }} {% if %}\r\n',
-        ".github/workflows/ci.yml": b"ref: ${{ github.ref }} {# no comment #}",
-        "infra/bucket-policy.json": b'{"a": "${bucket} {{ cookiecutter.bucket }}"}\n\n',
+        "s3index/deep/jinja.py": b'x = f"{{{1}}}" # {{ cookiecutter.team }} {% if %}\r\n',
+        ".github/workflows/jinja.yml": b"ref: ${{ github.ref }} {# no comment #}",
+        "infra/jinja.json": b'{"a": "${bucket} {{ cookiecutter.bucket }}"}\n\n',
     }
     for path, content in written.items():
-        (template / FOLDER / path).parent.mkdir(parents=True)
+        (template / FOLDER / path).parent.mkdir(parents=True, exist_ok=True)
         (template / FOLDER / path).write_bytes(content)
     baked = files(bake_from(template, tmp_path / "out"))
     assert {path: baked[path] for path in written} == written
