@@ -5,6 +5,8 @@ import json
 import keyword
 import os
 import re
+import shutil
+import subprocess
 import sys
 import unicodedata
 import urllib.parse
@@ -192,6 +194,45 @@ def _github_owner(value: str) -> Iterator[str]:
         yield "must be a GitHub name: up to 39 letters and digits, single hyphens between them"
 
 
+def name_taken(name: str) -> bool | None:
+    """Ask the index that the user's pip is configured for whether it has a project of this name.
+
+    Returns None where there is no answer within a few seconds.
+    """
+    pip = shutil.which("pip")
+    command = [pip] if pip else [sys.executable, "-m", "pip"]
+    # Only with -vvv does pip tell a name that is not there from an index that does not answer.
+    command += ["index", "versions", "--pre", "-vvv", "--no-input", "--disable-pip-version-check"]
+    command += ["--timeout", "3", "--retries", "0", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    said = done.stdout + done.stderr
+    if done.returncode == 0:
+        return True
+    asked, unknown = said.count("Getting page "), said.count(": 404 Client Error")
+    if not asked or said.count("Could not fetch URL ") > unknown:
+        return None
+    # A page without a version for this Python still belongs to somebody.
+    return unknown < asked
+
+
+def name_problem(answers: Mapping[str, object], taken: bool | None) -> str | None:
+    """Return what there is to say of a distribution name, as `name_taken` found it, if anything."""
+    name = str(answers.get("project_slug"))
+    if taken is None:
+        return f"project_slug {name!r}: not checked against PyPI, pip's index gave no answer"
+    if not taken:
+        return None
+    organization = re.sub(r"[^a-z0-9]+", "-", str(answers.get("organization")).lower()).strip("-")
+    better = "another name" if name.startswith(f"{organization}-") else f"{organization}-{name}"
+    return (
+        f"project_slug {name!r}: the index that pip uses has a project of this name already; "
+        f"whoever installs without the README's commands gets that one. Better: {better}"
+    )
+
+
 def remove_nested(output_dir: Path, slug: str) -> None:
     """Remove the empty folders that cookiecutter made below `output_dir` for a slug with slashes.
 
@@ -214,6 +255,12 @@ def main() -> int:
         urllib.parse.unquote("{{ cookiecutter | jsonify | urlencode }}")
     )
     found = problems(answers)
+    taken = None if found else name_taken(str(answers["project_slug"]))
+    said = None if found else name_problem(answers, taken)
+    if said and taken and answers.get("_require_unused_name"):
+        found = [said]
+    elif said:
+        print(f"Warning: {said}", file=sys.stderr)
     for line in found:
         print(line, file=sys.stderr)
     if found and "_output_dir" in answers:
