@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Named, so that ruff does not read the generated repository's pyproject.toml, which is a template.
 RUFF := $(BIN)/ruff --config pyproject.toml
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test lint format bench lock clean
 
 demo: .venv/ready  ## bake a library, publish it to an embedded S3, install it
 	@$(BIN)/python demo.py
@@ -15,22 +15,31 @@ test: .venv/ready  ## run the tests
 lint: .venv/ready  ## check style and types, in place
 	@$(RUFF) check .
 	@$(RUFF) format --check .
-	@$(BIN)/mypy demo.py hooks tests "{{cookiecutter.project_slug}}/s3index"
+	@$(BIN)/mypy demo.py hooks tests "{{cookiecutter.project_slug}}/s3index" benchmarks
 
 format: .venv/ready  ## let ruff format and mend
 	@$(RUFF) format .
 	@$(RUFF) check --fix .
+
+bench: .venv/ready .venv-bench/ready  ## measure what a release costs; writes docs/benchmarks.md
+	@PYTHONPATH="{{cookiecutter.project_slug}}:tests" $(BIN)/python -m benchmarks
 
 lock: .venv/ready  ## take the newest versions of the development dependencies
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-annotate --custom-compile-command "make lock" --group dev -o requirements.lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-bench
 
 .venv/ready: requirements.lock
 	@echo "Setting up .venv with $$($(PYTHON) --version) (once, about a minute)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=…")'
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv-bench/ready: benchmarks/requirements.txt
+	@echo "Setting up .venv-bench (once, about a minute)"
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@

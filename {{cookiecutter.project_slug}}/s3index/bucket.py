@@ -7,18 +7,19 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-import boto3
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from s3index.config import Config, Refused
-from s3index.errors import code, not_reached, refused_by_server, status
+from s3index.errors import code, is_elsewhere, not_reached, refused_by_server, status
 from s3index.release import sdist_metadata, wheel_metadata
 from s3index.steps import (
     CoreMetadata,
@@ -75,9 +76,11 @@ class Bucket:
             response_checksum_validation="when_required",
         )
         try:
-            self._s3: S3Client = boto3.client("s3", region_name=config.region, config=options)
+            client = get_session().create_client("s3", config.region, config=options)
         except (BotoCoreError, ValueError) as error:
             raise Refused(f"boto3 cannot be set up: {error}") from None
+        self._s3 = cast("S3Client", client)
+        self._s3.meta.events.register_first("needs-retry.s3", _stay_in_region)
 
     def run(self, protocol: Steps[T]) -> T:
         """Carry a protocol out, the requests of a batch side by side; return its result.
@@ -159,9 +162,10 @@ class Bucket:
         date = reply["ResponseMetadata"]["HTTPHeaders"]["date"]
         return Written(reply["ETag"].strip('"'), parsedate_to_datetime(date))
 
-    def _open(self, body: bytes | Path) -> BinaryIO:
+    def _open(self, body: bytes | Path) -> AbstractContextManager[BinaryIO | bytes]:
         if isinstance(body, bytes):
-            return io.BytesIO(body)
+            # Bytes go out at once; of a file botocore asks first (Expect: 100-continue).
+            return nullcontext(body)
         return cast(BinaryIO, Watched(body, self._uploaded)) if self._uploaded else body.open("rb")
 
     def _stat(self, key: str, deep: bool) -> Facts | None:
@@ -214,6 +218,14 @@ class Bucket:
                 "the command again to finish."
             )
         time.sleep(random.uniform(0, 0.02 * 2 ** min(lost, 6)))
+
+
+def _stay_in_region(response: tuple[Any, Any] | None, operation: Any, **_: Any) -> None:
+    """Fail where boto3 would follow a bucket to its own region: public addresses name it too."""
+    if response:
+        error = ClientError(response[1], operation.name)
+        if is_elsewhere(error):
+            raise error
 
 
 def _lost(request: Request, reply: Any) -> bool:

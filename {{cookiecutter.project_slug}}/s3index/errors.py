@@ -24,6 +24,11 @@ def status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def is_elsewhere(error: ClientError) -> bool:
+    """Tell whether the server says that the bucket is in another region."""
+    return code(error) in ELSEWHERE or status(error) in (301, 302, 307)
+
+
 def refused_by_server(error: ClientError, bucket: str) -> Refused:
     """Return the refusal for an error that the server answered with."""
     name = code(error)
@@ -35,7 +40,7 @@ def refused_by_server(error: ClientError, bucket: str) -> Refused:
         return Refused(f"The AWS credentials have expired. {SIGN_IN}")
     if name in INVALID:
         return Refused(f"The AWS credentials are not valid ({name}). {SIGN_IN}")
-    if name in ELSEWHERE or status(error) in (301, 307):
+    if is_elsewhere(error):
         return Refused(
             f"Bucket {bucket} is not in the region that [tool.s3index] names. Correct region."
         )

@@ -60,7 +60,7 @@ def project_site(page: Page, config: Config) -> dict[str, bytes]:
     files = [_package(name, file) for file in page["files"]]
     if not files:
         return {}
-    rendered = _dumb_pypi({name: set(files)}, "../" * 5, config)
+    rendered = _dumb_pypi({name: set(files)}, "../" * 5, config, projects=True)
     # dumb-pypi's page of a project has the files; how to install it goes before their list.
     how = install.html(replace(config, project=name)).encode()
     html = rendered[f"simple/{name}/index.html"].replace(b"<ul>", how + b"<ul>", 1) + _comment(made)
@@ -166,8 +166,10 @@ def _newest(said: dict[str, Any]) -> set[Package]:
     return {_package(said["name"], file) for file in files}
 
 
-def _dumb_pypi(packages: dict[str, set[Package]], to_root: str, config: Config) -> dict[str, bytes]:
-    """Run dumb-pypi and return what it writes, as {path: bytes}."""
+def _dumb_pypi(
+    packages: dict[str, set[Package]], to_root: str, config: Config, *, projects: bool = False
+) -> dict[str, bytes]:
+    """Run dumb-pypi and return what it writes, as {path: bytes}: projects' pages, or the lists."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             output_dir=folder,
@@ -178,7 +180,10 @@ def _dumb_pypi(packages: dict[str, set[Package]], to_root: str, config: Config) 
             generate_timestamp=False,
             disable_per_release_json=True,
         )
-        build_repo(packages, None, settings)
+        # It leaves out the pages of projects that are the same as before, and the lists of names
+        # if those are; so before, either the projects were empty or there was one more.
+        before = {name: set() for name in packages} if projects else {**packages, "": set()}
+        build_repo(packages, before, settings)
         return {
             path.relative_to(folder).as_posix(): path.read_bytes().replace(b"<head>", PHONE, 1)
             for path in Path(folder).rglob("*")
