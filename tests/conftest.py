@@ -14,11 +14,23 @@ from moto.server import ThreadedMotoServer
 from packaging.version import Version
 
 from s3index.config import Config
+from standin import StandIn, standing_in, verifies_checksums
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION: Final = "eu-central-1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for longer runs of the tests of interleavings."""
+    parser.addoption(
+        "--schedules",
+        type=int,
+        default=1_200,
+        metavar="N",
+        help="how many distinct schedules of concurrent publishers to run (default: 1200)",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +86,11 @@ def config(s3: "S3Client", endpoint: str, tmp_path: Path) -> Config:
         url=f"{endpoint}/{bucket}",
         endpoint=endpoint,
     )
+
+
+@pytest.fixture
+def wire(endpoint: str, s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Put a stand-in between the publisher and the server, which writes down each request."""
+    with standing_in(verifies_checksums, endpoint) as stand_in:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", stand_in.url)
+        yield stand_in

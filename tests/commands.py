@@ -1,0 +1,50 @@
+"""The publisher's command line, run in a small repository on disk."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from baking import TEMPLATE
+from s3index.config import Config
+
+S3INDEX = TEMPLATE / "{{cookiecutter.project_slug}}"
+
+
+def repository(config: Config, folder: Path) -> Path:
+    """Make the smallest folder that s3index works in; return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "{config.project}"\nversion = "{config.version}"\n'
+        f'[tool.s3index]\nteam = "{config.team}"\nbucket = "{config.bucket}"\n'
+        f'region = "{config.region}"\nurl = "{config.url}"\n'
+    )
+    return folder
+
+
+def start(
+    root: Path, *arguments: str | Path, runner: str = "-m s3index", env: Mapping[str, str] = {}
+) -> subprocess.Popen[str]:
+    """Start `python -m s3index` in a repository; `runner` puts another program in its place."""
+    environment = os.environ | {"PYTHONPATH": str(S3INDEX), "GITHUB_ACTOR": "tests"} | dict(env)
+    return subprocess.Popen(
+        [sys.executable, *runner.split(), *map(str, arguments)],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def s3index(root: Path, *arguments: str | Path, env: Mapping[str, str] = {}, exits: int = 0) -> str:
+    """Run `python -m s3index` in a repository to its end; return what it said on stderr.
+
+    Whatever happens, what it says is for a person: no traceback.
+    """
+    process = start(root, *arguments, env=env)
+    stdout, stderr = process.communicate()
+    assert process.returncode == exits, stdout + stderr
+    assert "Traceback" not in stderr
+    return stderr

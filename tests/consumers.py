@@ -1,0 +1,97 @@
+"""What a consumer finds in the index, read without any of the publisher's own code."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+Link = tuple[str, str]
+"""The key of a distribution or of its core metadata, and the SHA-256 that it is linked with."""
+
+
+def offered(objects: Mapping[str, bytes], team: str) -> dict[str, dict[str, Any]]:
+    """Return {key of a file: what its project page says of it} for every project page."""
+    root = f"packages/{team}/"
+    return {
+        key + file["url"]: file
+        for key, body in objects.items()
+        if key.startswith(root) and key.endswith("/") and key != root
+        for file in json.loads(body)["files"]
+    }
+
+
+def broken_links(objects: Mapping[str, bytes], base: str) -> list[str]:
+    """Return what pages link to that is not there, or is there with other bytes.
+
+    `base` is the public address of the bucket.
+    """
+    return [
+        f"{key} links to {target} with SHA-256 {digest}"
+        for key, body in objects.items()
+        for target, digest in links(key, body, base)
+        if target not in objects or _digest(objects[target]) != digest
+    ]
+
+
+@lru_cache(10_000)
+def links(key: str, body: bytes, base: str) -> tuple[Link, ...]:
+    """Return what one object of the index links to: distributions and their core metadata."""
+    address = f"{base}/{key}"
+
+    def at(url: str) -> str:
+        return unquote(urldefrag(urljoin(address, url)).url.removeprefix(f"{base}/"))
+
+    return tuple((at(url), digest) for url, digest in _said(key, body))
+
+
+def _said(key: str, body: bytes) -> Iterator[Link]:
+    """Yield the links of one object as it says them: the URL, and the SHA-256."""
+    if key.endswith("/constraints.txt"):
+        for line in body.decode().splitlines():
+            if not line.startswith("#"):
+                url, _, digest = line.split(" @ ")[1].partition("#sha256=")
+                yield url, digest
+    elif key.startswith("packages/") and key.endswith("/"):
+        page = json.loads(body)
+        latest = [said.get("_latest", {}) for said in page.get("projects", [])]
+        files = [
+            *page.get("files", []),
+            *(file for said in latest for file in said.get("files", [])),
+        ]
+        for file in files:
+            yield file["url"], file["hashes"]["sha256"]
+            if "core-metadata" in file:
+                yield f"{file['url']}.metadata", file["core-metadata"]["sha256"]
+    elif key.startswith("dumb-pypi/") and key.endswith("/json"):
+        for file in json.loads(body)["urls"]:
+            yield file["url"], file["digests"]["sha256"]
+    elif key.startswith("dumb-pypi/"):
+        anchors = _Anchors()
+        anchors.feed(body.decode())
+        yield from anchors.found
+
+
+class _Anchors(HTMLParser):
+    """Collects what a page's anchors link to with a digest (PEP 503, PEP 658)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Link] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        url, _, digest = (attributes.get("href") or "").partition("#sha256=")
+        if tag != "a" or not digest:
+            return
+        self.found.append((url, digest))
+        metadata = attributes.get("data-core-metadata")
+        if metadata:
+            self.found.append((f"{url}.metadata", metadata.removeprefix("sha256=")))
+
+
+@lru_cache(10_000)
+def _digest(body: bytes) -> str:
+    return sha256(body).hexdigest()

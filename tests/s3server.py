@@ -1,0 +1,39 @@
+"""Run moto's server as a process of its own: `python s3server.py`, which prints its address.
+
+moto checks a condition and then stores, and another thread can come between; S3 does both at
+once. So requests are let in one at a time here: what many clients then lose, they lost by their
+own doing.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_moto = DomainDispatcherApplication(create_backend_app)
+_lock = threading.Lock()
+
+
+def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    """Answer one request at a time."""
+    with _lock:
+        return list(_moto(environ, start_response))
+
+
+if __name__ == "__main__":
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server(
+        "127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler
+    )
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    server.serve_forever()
