@@ -255,6 +255,9 @@ class Watch:
         for file in before["files"]:
             if {**file, "yanked": None} not in listed:
                 raise Violation(f"{key} lost or changed {file['filename']}")
+        flags = {(pages.version_of(file), file["yanked"]) for file in after["files"]}
+        if len(flags) > len(after["versions"]):
+            raise Violation(f"{key} has a version of which only a part is yanked")
 
     def _derived_goes_forward(self, key: str, old: bytes | None, new: bytes) -> None:
         before, after = self._serials(key, old), self._serials(key, new)

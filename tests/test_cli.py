@@ -74,7 +74,7 @@ def test_publish_ends_with_what_to_do_next(repository: Config) -> None:
         "Install it with uv:\n"
         f"    uv add --index devtools={url}/packages/devtools/ acme-common\n"
         "Install it with Poetry:\n"
-        f"    poetry source add devtools {url}/packages/devtools/\n"
+        f"    poetry source add --priority=primary devtools {url}/packages/devtools/\n"
         "    poetry source add --priority=supplemental PyPI\n"
         "    poetry add --source devtools acme-common\n"
     )
