@@ -87,7 +87,7 @@ def uv_upgrade(scene: Scene) -> None:
 
 
 def poetry(scene: Scene) -> None:
-    scene.client.poetry("source", "add", "devtools", scene.index)
+    scene.client.poetry("source", "add", "--priority=primary", "devtools", scene.index)
     scene.client.poetry("source", "add", "--priority=supplemental", "PyPI")
     scene.client.poetry("add", "acme-app")
 

@@ -1,0 +1,82 @@
+"""Results on a terminal, and as docs/benchmarks.md."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contenders import TEMPLATE
+from benchmarks.results import Results, equal_table, main_table, targets
+
+PAGE = TEMPLATE / "docs" / "benchmarks.md"
+TEXT = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8"))
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+
+Rows = list[dict[str, str]]
+
+
+def show(results: Results) -> None:
+    """Print the tables and the targets."""
+    console = Console(width=None if Console().is_terminal else 160)
+    for table in (main_table(results), equal_table(results), _targets_table(results)):
+        console.print(_rich(table))
+
+
+def write(results: Results) -> None:
+    """Write the page that is kept with the documentation."""
+    page = TEXT.substitute(
+        machine=machine(),
+        versions=versions(),
+        main=_markdown(main_table(results)),
+        equal=_markdown(equal_table(results)),
+        targets=_markdown(_targets_table(results)),
+    )
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def machine() -> str:
+    """Return the processor's model and number of cores, and Python's version."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    model = models[0] if models else platform.processor() or platform.machine()
+    cores = f", {len(models)} cores" if models else ""
+    return f"{model}{cores}, {platform.system()}, Python {platform.python_version()}"
+
+
+def versions() -> str:
+    """Return the versions of what was measured, and of the server."""
+    pinned = [
+        line.strip().replace("==", " ")
+        for line in REQUIREMENTS.read_text().splitlines()
+        if "==" in line
+    ]
+    return ", ".join([*pinned, f"moto {version('moto')}"])
+
+
+def _targets_table(results: Results) -> Rows:
+    return [
+        {
+            "target": target.wanted,
+            "measured": target.measured,
+            "": "met" if target.met else "not met",
+        }
+        for target in targets(results)
+    ]
+
+
+def _rich(rows: Rows) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
+def _markdown(rows: Rows) -> str:
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

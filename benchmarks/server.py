@@ -1,0 +1,109 @@
+"""An S3 server in a process of its own, whose buckets are filled without a request.
+
+`python -m benchmarks.server` writes its port to stdout. Each line on stdin, a bucket, what fills
+it and the sizes of a team, brings that bucket to the state before the release; the answer is a
+line too. It ends with its stdin.
+"""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import IO, Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+from moto.server import ThreadedMotoServer
+
+from benchmarks.team import (
+    REGION,
+    Objects,
+    Team,
+    s3index_objects,
+    s3pypi_objects,
+    script_objects,
+)
+
+FILLERS: dict[str, Callable[[Team], Objects]] = {
+    "s3index": s3index_objects,
+    "s3pypi": s3pypi_objects,
+    "script": script_objects,
+}
+
+
+class Server:
+    """The server, as the benchmark's own process sees it."""
+
+    def __init__(self) -> None:
+        """Start the process; `port` is where it listens."""
+        command = [sys.executable, "-m", "benchmarks.server"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.port = int(self._line())
+
+    def fill(self, bucket: str, filler: str, team: Team) -> None:
+        """Leave in a bucket what `filler` has written for `team`, and nothing else."""
+        stdin: IO[str] = self._process.stdin  # type: ignore[assignment]
+        stdin.write(f"{bucket} {filler} {team.files} {team.others}\n")
+        stdin.flush()
+        self._line()
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _line(self) -> str:
+        stdout: IO[str] = self._process.stdout  # type: ignore[assignment]
+        line = stdout.readline()
+        if not line:
+            raise RuntimeError("The S3 server ended.")
+        return line
+
+
+class Bucket:
+    """A bucket that can be brought back to what it was filled with."""
+
+    def __init__(self, name: str, objects: Objects) -> None:
+        """Make and fill it."""
+        self._backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        self._backend.create_bucket(name, REGION)
+        self._name = name
+        self._objects = objects
+        self._stored: dict[str, Any] = {}
+        self.restore()
+
+    def restore(self) -> None:
+        """Put what is missing or replaced, delete what was not there."""
+        keys = self._backend.get_bucket(self._name).keys
+        for key in [key for key in keys if key not in self._objects]:
+            self._backend.delete_object(self._name, key)
+        for key, body in self._objects.items():
+            if keys.get(key) is not self._stored.get(key, self):
+                self._stored[key] = self._backend.put_object(self._name, key, body)
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    print(server.get_host_and_port()[1], flush=True)
+    filled: Team | None = None
+    buckets: dict[str, Bucket] = {}
+    for line in sys.stdin:
+        name, filler, files, others = line.split()
+        team = Team(int(files), int(others))
+        if team != filled:
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
+            filled, buckets = team, {}
+        if name in buckets:
+            buckets[name].restore()
+        else:
+            buckets[name] = Bucket(name, FILLERS[filler](team))
+        print("filled", flush=True)
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""A team that has published for a while: what each of the three ways has left in its bucket."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from distributions import core_metadata
+from s3index import page as pages
+from s3index import site
+from s3index.config import Config
+from s3index.page import Page
+from s3index.release import Distribution
+
+NAME = "devtools"
+PROJECT = "acme-common"
+OURS = "acme-s3index"
+"""The bucket of this publisher; each contender has one of its own."""
+REGION = "eu-central-1"
+OWN_FILES = 10
+"""Files of the project that is released, in each team: five versions of a wheel and an sdist."""
+
+Objects = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Team:
+    """How many files a team has, and over how many projects all but `OWN_FILES` are spread."""
+
+    files: int
+    others: int
+
+    def projects(self) -> dict[str, int]:
+        """Return the number of files of each project."""
+        shares = {PROJECT: OWN_FILES}
+        for number in range(self.others):
+            share = (self.files - OWN_FILES + 2 * number) // self.others // 2 * 2
+            shares[f"acme-library-{number:03}"] = share
+        return shares
+
+    def filenames(self) -> list[str]:
+        """Return the name of every file, as the blog post's script keeps them in a list."""
+        return [
+            file.filename
+            for name, count in self.projects().items()
+            for file in distributions(name, count)
+        ]
+
+
+def config() -> Config:
+    """Return the settings that a library of the team has for its next release."""
+    return Config(
+        root=Path(),
+        project=PROJECT,
+        version=Version("1.0.0"),
+        team=NAME,
+        bucket=OURS,
+        region=REGION,
+        url=f"https://{OURS}.s3.{REGION}.amazonaws.com",
+    )
+
+
+def distributions(name: str, count: int) -> list[Distribution]:
+    """Return what is known of the first `count` files of a project: 0.1.0, 0.2.0 and so on."""
+    return [
+        _distribution(name, f"0.{number + 1}.0", suffix)
+        for number in range(count // 2)
+        for suffix in ("-py3-none-any.whl", ".tar.gz")
+    ]
+
+
+def s3index_objects(team: Team) -> Objects:
+    """Return what this publisher has written: files, project pages and all that follows."""
+    settings = config()
+    keys = settings.keys
+    objects: Objects = {}
+    records = []
+    for name, count in team.projects().items():
+        page = _page(name, count)
+        objects[keys.project_page(name)] = pages.dump(page)
+        objects |= site.project_site(page, settings)
+        records.append(pages.record(page))
+        for file in distributions(name, count):
+            key = keys.file(name, file.filename)
+            objects[key] = b""
+            if file.metadata is not None:
+                objects[f"{key}.metadata"] = file.metadata
+    joined = pages.join(pages.new_team(), records)
+    return {**objects, keys.team_page: pages.dump(joined), **site.team_site(joined, settings)}
+
+
+def s3pypi_objects(team: Team) -> Objects:
+    """Return what s3pypi has written: files, and an HTML index of each project."""
+    objects: Objects = {}
+    folder = config().keys.team_page
+    for name, count in team.projects().items():
+        files = distributions(name, count)
+        objects |= {f"{folder}{name}/{file.filename}": b"" for file in files}
+        links = "<br>\n".join(
+            f'    <a href="{file.filename}#sha256={file.sha256}">{file.filename}</a>'
+            for file in files
+        )
+        objects[f"{folder}{name}/"] = f"<!DOCTYPE html>\n{links}\n".encode()
+    return objects
+
+
+def script_objects(team: Team) -> Objects:
+    """Return what the blog post's script has uploaded; it writes its site anew each time."""
+    folder = config().keys.team_page
+    return {f"{folder}{filename}": b"" for filename in team.filenames()}
+
+
+def _distribution(name: str, version: str, suffix: str) -> Distribution:
+    filename = f"{name.replace('-', '_')}-{version}{suffix}"
+    metadata = core_metadata(name, version).encode()
+    return Distribution(
+        path=Path(filename),
+        filename=filename,
+        project=NormalizedName(name),
+        version=Version(version),
+        size=0,
+        sha256=sha256(filename.encode()).hexdigest(),
+        requires_python=">=3.11",
+        metadata=metadata if suffix.endswith(".whl") else None,
+    )
+
+
+def _page(name: str, count: int) -> Page:
+    uploaded = datetime(2026, 1, 1, tzinfo=UTC)
+    files = [pages.entry(file, uploaded, "octocat") for file in distributions(name, count)]
+    return pages.with_files(pages.new_project(name), files, count // 2)
