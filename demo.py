@@ -119,11 +119,15 @@ def preview(library: Path) -> Iterator[tuple[str, dict[str, str]]]:
             printed += line
         index = re.search(r"(http://\S+?)/(\S+)/packages/devtools/", printed)
         assert index, printed
-        yield index[0], environment | {
-            "AWS_ENDPOINT_URL_S3": index[1],
-            "AWS_ACCESS_KEY_ID": "demo",
-            "AWS_SECRET_ACCESS_KEY": "demo",
-        }
+        yield (
+            index[0],
+            environment
+            | {
+                "AWS_ENDPOINT_URL_S3": index[1],
+                "AWS_ACCESS_KEY_ID": "demo",
+                "AWS_SECRET_ACCESS_KEY": "demo",
+            },
+        )
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=20)
