@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.contenders import S3INDEX, THE_SCRIPT, Contender, Library
-from benchmarks.measure import Run, run
+from benchmarks.measure import Run, Runner
 from benchmarks.proxy import Proxy
 from benchmarks.results import Case, Results
 from benchmarks.server import Server
@@ -32,17 +32,19 @@ BUDGET = 200
 
 
 class Bench:
-    """A server, a proxy before it, and a repository with a release to publish."""
+    """A server, a proxy before it, a runner, and a repository with a release to publish."""
 
     def __init__(self, root: Path) -> None:
-        """Start both; `root` is an empty folder."""
+        """Start all three; `root` is an empty folder."""
         self._library = Library(root)
+        self._runner = Runner()
         self._server = Server()
         self._proxy = Proxy(self._server.port)
         self.contenders = {each.name: each for each in self._library.contenders()}
 
     def stop(self) -> None:
-        """Stop both."""
+        """Stop all three."""
+        self._runner.stop()
         self._proxy.stop()
         self._server.stop()
 
@@ -52,7 +54,7 @@ class Bench:
         self._library.list_packages(team)
         self._proxy.delay = delay / 1000
         environment = self._library.environment(self._proxy.address)
-        return run(contender.command, self._library.root, environment, self._proxy)
+        return self._runner.run(contender.command, self._library.root, environment, self._proxy)
 
 
 def main() -> None:

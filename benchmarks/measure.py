@@ -1,85 +1,61 @@
-"""Run a command as a process of its own; measure it, and what it asks of the proxy."""
+"""What one run of a command takes, and what it asks of the proxy."""
 
-import os
-import signal
-import subprocess
-import tempfile
-import threading
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from pathlib import Path
-from time import perf_counter
 
+from benchmarks.children import Child
 from benchmarks.proxy import Exchange, Proxy
-
-TIMEOUT = 600
-"""Seconds after which a run is ended."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took: seconds, its exchanges with the server, and its peak memory in bytes."""
+    """One run: wall and CPU time in seconds, peak memory, and the exchanges with the server.
+
+    `chain` is the longest series of requests of which each started after the one before it
+    ended; bytes include header fields.
+    """
 
     seconds: float
-    exchanges: tuple[Exchange, ...]
-    memory: int
     processor: float
-
-    @property
-    def requests(self) -> int:
-        """Return the number of requests."""
-        return len(self.exchanges)
-
-    @property
-    def sent(self) -> int:
-        """Return the bytes that went to the server, header fields included."""
-        return sum(exchange.sent for exchange in self.exchanges)
-
-    @property
-    def received(self) -> int:
-        """Return the bytes that came from the server, header fields included."""
-        return sum(exchange.received for exchange in self.exchanges)
-
-    @property
-    def chain(self) -> int:
-        """Return the length of the longest chain of requests."""
-        return longest_chain(self.exchanges)
+    memory: int
+    requests: int
+    chain: int
+    sent: int
+    received: int
 
 
-def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], proxy: Proxy) -> Run:
-    """Run a command to its end; raises RuntimeError with its output if it fails.
+class Runner(Child):
+    """The process that runs commands, as the benchmark's own process sees it."""
 
-    Memory is that of the largest process, the command's own children included.
-    """
-    proxy.take()
-    with tempfile.TemporaryFile() as output:
-        before = perf_counter()
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+    def __init__(self) -> None:
+        """Start it."""
+        super().__init__("benchmarks.runner")
+
+    def run(
+        self, command: Sequence[str], cwd: Path, environment: Mapping[str, str], proxy: Proxy
+    ) -> Run:
+        """Run a command to its end; raises RuntimeError with its output if it fails."""
+        proxy.take()
+        asked = {"command": command, "cwd": str(cwd), "environment": environment}
+        said = json.loads(self.ask(json.dumps(asked)))
+        if said["status"]:
+            raise RuntimeError(f"{command} ended with {said['status']}:\n{said['output']}")
+        exchanges = proxy.take()
+        return Run(
+            seconds=said["seconds"],
+            processor=said["processor"],
+            memory=said["memory"],
+            requests=len(exchanges),
+            chain=longest_chain(exchanges),
+            sent=sum(exchange.sent for exchange in exchanges),
+            received=sum(exchange.received for exchange in exchanges),
         )
-        timer = threading.Timer(TIMEOUT, os.killpg, (process.pid, signal.SIGKILL))
-        timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = perf_counter() - before
-        timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            output.seek(0)
-            said = output.read().decode(errors="replace")
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
-    return Run(
-        seconds, tuple(proxy.take()), usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
-    )
 
 
-def longest_chain(exchanges: Sequence[Exchange]) -> int:
+def longest_chain(exchanges: Iterable[Exchange]) -> int:
     """Return how many requests follow each other, each starting after the one before it ended."""
     longest = 0
     under_way: list[tuple[float, int]] = []
@@ -87,4 +63,4 @@ def longest_chain(exchanges: Sequence[Exchange]) -> int:
         while under_way and under_way[0][0] <= exchange.start:
             longest = max(longest, heappop(under_way)[1])
         heappush(under_way, (exchange.end, longest + 1))
-    return max((length for _, length in under_way), default=longest)
+    return max((length for _, length in under_way), default=0)

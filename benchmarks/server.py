@@ -6,15 +6,15 @@ line too. It ends with its stdin.
 """
 
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
+from benchmarks.children import Child
 from benchmarks.team import (
     REGION,
     Objects,
@@ -31,34 +31,17 @@ FILLERS: dict[str, Callable[[Team], Objects]] = {
 }
 
 
-class Server:
+class Server(Child):
     """The server, as the benchmark's own process sees it."""
 
     def __init__(self) -> None:
         """Start the process; `port` is where it listens."""
-        command = [sys.executable, "-m", "benchmarks.server"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.port = int(self._line())
+        super().__init__("benchmarks.server")
+        self.port = int(self.listen())
 
     def fill(self, bucket: str, filler: str, team: Team) -> None:
         """Leave in a bucket what `filler` has written for `team`, and nothing else."""
-        stdin: IO[str] = self._process.stdin  # type: ignore[assignment]
-        stdin.write(f"{bucket} {filler} {team.files} {team.others}\n")
-        stdin.flush()
-        self._line()
-
-    def stop(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-    def _line(self) -> str:
-        stdout: IO[str] = self._process.stdout  # type: ignore[assignment]
-        line = stdout.readline()
-        if not line:
-            raise RuntimeError("The S3 server ended.")
-        return line
+        self.ask(f"{bucket} {filler} {team.files} {team.others}")
 
 
 class Bucket:

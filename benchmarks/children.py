@@ -1,0 +1,34 @@
+"""Processes of the benchmark's own that answer each line with a line."""
+
+import subprocess
+import sys
+from typing import IO
+
+
+class Child:
+    """A module of this package, run as a process of its own until `stop`."""
+
+    def __init__(self, module: str) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, line: str) -> str:
+        """Send a line and return the answer; raises RuntimeError if the process has ended."""
+        stdin: IO[str] = self._process.stdin  # type: ignore[assignment]
+        stdin.write(f"{line}\n")
+        stdin.flush()
+        return self.listen()
+
+    def listen(self) -> str:
+        """Return the next line that it says; raises RuntimeError if it has ended."""
+        stdout: IO[str] = self._process.stdout  # type: ignore[assignment]
+        line = stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._process.args!r} ended.")
+        return line
+
+    def stop(self) -> None:
+        """End it by ending its stdin."""
+        self._process.communicate()
