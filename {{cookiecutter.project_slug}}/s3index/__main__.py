@@ -2,8 +2,6 @@
 
 import atexit
 import gc
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from packaging.version import InvalidVersion, Version
 
-from s3index import build, install, release
+from s3index import build, console, release
 from s3index.config import Config, Refused, load
 
 if TYPE_CHECKING:
@@ -61,10 +59,10 @@ def publish(
     """Release the version in pyproject.toml: upload wheel and sdist, and list them."""
     with _refusals(), _distributions(config := load(ROOT), files) as found:
         if dry_run:
-            _show(config, found)
+            console.show_plan(config, found)
         else:
             _publish(config, found, verbose=verbose)
-            _closing(config, open_page=open_page)
+            console.how_to_install(config, open_page=open_page)
 
 
 @app.command()
@@ -119,7 +117,7 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     with _refusals(), embedded(ROOT) as config:
         with _distributions(config, None) as found:
             _publish(config, found, verbose=verbose)
-        _closing(config, open_page=open_page)
+        console.how_to_install(config, open_page=open_page)
         typer.echo("\nServing until Ctrl-C.")
         try:
             while True:
@@ -156,16 +154,10 @@ def _distributions(
 def _publish(config: Config, found: list[release.Distribution], *, verbose: bool) -> None:
     from s3index.publish import publish as protocol
 
-    with _upload_progress(found) as uploaded:
+    with console.upload_progress(found) as uploaded:
         bucket = _bucket(config, uploaded, verbose=verbose)
         new = bucket.run(protocol(found, config, build.uploaded_by(config.root)))
-    said = "Published" if new else "Already published, nothing was changed:"
-    headline = f"{said} {config.project} {config.version}"
-    typer.echo(f"{headline} ({len(found)} files).")
-    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if step_summary:
-        with Path(step_summary).open("a", encoding="utf-8") as file:
-            file.write(install.summary(config, headline))
+    console.released(config, found, new=new)
 
 
 def _mark(version: Version, yanked: bool | str, *, verbose: bool) -> None:
@@ -198,49 +190,6 @@ def _bucket(
 
     trace = (lambda line: typer.echo(line, err=True)) if verbose else None
     return Bucket(config, uploaded, trace)
-
-
-@contextmanager
-def _upload_progress(found: list[release.Distribution]) -> "Iterator[Uploaded | None]":
-    """Show a bar on a terminal while files go out."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        tasks = {file.path: progress.add_task(file.filename, total=file.size) for file in found}
-        yield lambda path, count: progress.advance(tasks[path], count)
-
-
-def _show(config: Config, found: list[release.Distribution]) -> None:
-    """Print every key that a publish would write."""
-    from s3index import site
-
-    keys = config.keys
-    typer.echo(f"Would create in s3://{config.bucket}:")
-    for file in found:
-        key = keys.file(config.project, file.filename)
-        typer.echo(f"  {key}  ({file.size} bytes, SHA-256 {file.sha256})")
-        if file.metadata is not None:
-            typer.echo(f"  {key}.metadata  ({len(file.metadata)} bytes)")
-    typer.echo("and bring up to date:")
-    pages = keys.project_page(config.project), keys.team_page
-    for key in (*pages, *site.project_keys(keys, config.project), *site.team_keys(keys)):
-        typer.echo(f"  {key}")
-
-
-def _closing(config: Config, *, open_page: bool) -> None:
-    page = install.page_address(config)
-    typer.echo(f"\nIts page: {page}\n")
-    for client, command in install.commands(config).items():
-        typer.echo(f"Install it with {client}:")
-        for line in command.splitlines():
-            typer.echo(f"    {line}")
-    if open_page:
-        typer.launch(page)
 
 
 if __name__ == "__main__":

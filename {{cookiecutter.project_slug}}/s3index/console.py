@@ -1,0 +1,72 @@
+"""What a release shows: progress while files go out, what it did, how to install it."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from s3index import install
+from s3index.config import Config
+from s3index.release import Distribution
+
+if TYPE_CHECKING:
+    from s3index.bucket import Uploaded
+
+
+@contextmanager
+def upload_progress(found: Sequence[Distribution]) -> "Iterator[Uploaded | None]":
+    """Show a bar on a terminal while files go out; yields what is told of each part sent."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks = {file.path: progress.add_task(file.filename, total=file.size) for file in found}
+        yield lambda path, count: progress.advance(tasks[path], count)
+
+
+def released(config: Config, found: Sequence[Distribution], *, new: bool) -> None:
+    """Say what a publish did, on the terminal and in GitHub's step summary."""
+    said = "Published" if new else "Already published, nothing was changed:"
+    headline = f"{said} {config.project} {config.version}"
+    typer.echo(f"{headline} ({len(found)} files).")
+    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if step_summary:
+        with Path(step_summary).open("a", encoding="utf-8") as file:
+            file.write(install.summary(config, headline))
+
+
+def show_plan(config: Config, found: Sequence[Distribution]) -> None:
+    """Print every key that a publish would write."""
+    from s3index import site
+
+    keys = config.keys
+    typer.echo(f"Would create in s3://{config.bucket}:")
+    for file in found:
+        key = keys.file(config.project, file.filename)
+        typer.echo(f"  {key}  ({file.size} bytes, SHA-256 {file.sha256})")
+        if file.metadata is not None:
+            typer.echo(f"  {key}.metadata  ({len(file.metadata)} bytes)")
+    typer.echo("and bring up to date:")
+    pages = keys.project_page(config.project), keys.team_page
+    for key in (*pages, *site.project_keys(keys, config.project), *site.team_keys(keys)):
+        typer.echo(f"  {key}")
+
+
+def how_to_install(config: Config, *, open_page: bool) -> None:
+    """Print the project's page and the first commands of each client; open the page if asked."""
+    page = install.page_address(config)
+    typer.echo(f"\nIts page: {page}\n")
+    for client, command in install.commands(config).items():
+        typer.echo(f"Install it with {client}:")
+        for line in command.splitlines():
+            typer.echo(f"    {line}")
+    if open_page:
+        typer.launch(page)
