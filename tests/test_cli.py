@@ -275,3 +275,9 @@ def test_preview_serves_until_interrupted(repository: Config, tmp_path: Path) ->
     assert (process.returncode, errors) == (0, "")
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address[1])
+
+
+def test_version_is_the_newest_in_the_changelog(repository: Config) -> None:
+    changelog = (TEMPLATE / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.findall(r"^## (\d\S*) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[0]
+    assert s3index(repository, "--version").stdout == f"s3index {newest}\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from packaging.version import InvalidVersion, Version
 
-from s3index import build, console, release
+from s3index import __version__, build, console, release
 from s3index.config import Config, Refused, load
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="s3index",
-    help="Publish this repository's library to its team's package index in an S3 bucket.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,6 +41,24 @@ def _version(text: str) -> Version:
 Which = Annotated[
     Version, typer.Argument(metavar="VERSION", parser=_version, help="A released version.")
 ]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"s3index {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the template's version."
+        ),
+    ] = False,
+) -> None:
+    """Publish this repository's library to its team's package index in an S3 bucket."""
 
 
 @app.command()
