@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="s3index",
     no_args_is_help=True,
+    # Completion needs a command of its own name; `python -m s3index` has none.
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -61,7 +63,7 @@ def _options(
     """Publish this repository's library to its team's package index in an S3 bucket."""
 
 
-@app.command()
+@app.command(epilog="Example: python -m s3index publish --dry-run")
 def publish(
     files: Annotated[
         list[Path] | None,
@@ -73,7 +75,10 @@ def publish(
     open_page: Open = False,
     verbose: Verbose = False,
 ) -> None:
-    """Release the version in pyproject.toml: upload wheel and sdist, and list them."""
+    """Release the version in pyproject.toml: upload wheel and sdist, and list them.
+
+    A release never changes: publishing it again does nothing, or finishes what was cut off.
+    """
     with _refusals(), _distributions(config := load(ROOT), files) as found:
         if dry_run:
             console.show_plan(config, found)
@@ -82,37 +87,46 @@ def publish(
             console.how_to_install(config, open_page=open_page)
 
 
-@app.command()
+@app.command(epilog="Example: python -m s3index yank 0.2.0 --reason 'loses records'")
 def yank(
     version: Which,
     reason: Annotated[str, typer.Option(help="Why; shown by pip and uv.")] = "",
     verbose: Verbose = False,
 ) -> None:
-    """Yank a version (PEP 592): installers pass it over unless it is pinned exactly."""
+    """Yank a version (PEP 592): installers pass it over unless it is pinned exactly.
+
+    Its files stay where they are, for those who have it in a lock file.
+    """
     _mark(version, reason or True, verbose=verbose)
 
 
-@app.command()
+@app.command(epilog="Example: python -m s3index unyank 0.2.0")
 def unyank(version: Which, verbose: Verbose = False) -> None:
-    """Take a yank back."""
+    """Take a yank back: installers choose the version again."""
     _mark(version, False, verbose=verbose)
 
 
-@app.command()
+@app.command(epilog="Example: python -m s3index verify --deep")
 def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Download every file instead of asking for its digest.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare the team's index with what is in the bucket; exit with 1 if they differ."""
+    """Compare the team's index with what is in the bucket; exit with 1 if they differ.
+
+    Prints a line for each difference and changes nothing.
+    """
     with _refusals():
         _verify(load(ROOT), deep=deep, verbose=verbose)
 
 
-@app.command()
+@app.command(epilog="Example: python -m s3index repair --verbose")
 def repair(verbose: Verbose = False) -> None:
-    """Rebuild the team's index from the files in the bucket, then verify it."""
+    """Rebuild the team's index from the files in the bucket, then verify it.
+
+    Other people may publish meanwhile. Yanks are kept where an old page still says so.
+    """
     from s3index.repair import repair as protocol
 
     with _refusals():
@@ -126,9 +140,12 @@ def repair(verbose: Verbose = False) -> None:
             raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog="Example: python -m s3index preview --open")
 def preview(open_page: Open = False, verbose: Verbose = False) -> None:
-    """Publish to an S3 server on this machine and serve the index until Ctrl-C."""
+    """Publish to an S3 server on this machine and serve the index until Ctrl-C.
+
+    Needs no AWS account, and leaves nothing behind.
+    """
     from s3index.preview import embedded
 
     with _refusals(), embedded(ROOT) as config:
