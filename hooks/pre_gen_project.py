@@ -35,13 +35,14 @@ def _words(text: str) -> frozenset[str]:
 # Poetry cannot install a project that depends on its own name.
 DEPENDENCIES = _words(
     "boto3 boto3-stubs dumb-pypi moto mypy opentelemetry-api opentelemetry-sdk packaging"
-    " poetry poetry-core pytest pytest-cov rich ruff typer"
+    " poetry poetry-core pre-commit pre-commit-hooks pytest pytest-cov rich ruff typer"
 )
 REPOSITORY_NAMES = _words("build conftest dist docs infra s3index src test tests")
 DEPENDENCY_NAMES = _words(
     "boto3 botocore click coverage dumb_pypi flask jinja2 moto mypy mypy_boto3_s3 mypyc"
-    " opentelemetry packaging pip pluggy poetry py pygments pytest pytest_cov requests rich ruff"
-    " s3transfer setuptools typer typing_extensions urllib3 werkzeug yaml"
+    " opentelemetry packaging pip pluggy poetry pre_commit pre_commit_hooks py pygments pytest"
+    " pytest_cov requests rich ruff s3transfer setuptools typer typing_extensions urllib3 werkzeug"
+    " yaml"
 )
 # sys.stdlib_module_names speaks for one Python only; these came or went from 3.11 to 3.14.
 STDLIB_NAMES = sys.stdlib_module_names | _words(

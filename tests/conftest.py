@@ -23,7 +23,12 @@ REGION: Final = "eu-central-1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add an option for longer runs of the tests of interleavings."""
+    """Add options for longer runs: of interleavings, and of combinations of answers."""
+    parser.addoption(
+        "--every-combination",
+        action="store_true",
+        help="run a generated repository's own checks for every combination of choices",
+    )
     parser.addoption(
         "--schedules",
         type=int,

@@ -4,8 +4,10 @@ import ast
 import importlib.metadata
 import itertools
 import json
+import os
 import re
 import shutil
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -88,15 +90,21 @@ def test_every_combination_renders_valid_files(
     )
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        ("opentelemetry", "Proprietary", "public"),
-        ("empty", "MIT", "network"),
-        ("opentelemetry", "Apache-2.0", "network"),
-    ],
-    ids="-".join,
-)
+SAMPLE = [
+    ("opentelemetry", "Proprietary", "public"),
+    ("empty", "MIT", "network"),
+    ("opentelemetry", "Apache-2.0", "network"),
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "project" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-combination")
+        chosen = [*itertools.product(STARTERS, LICENSES, ACCESS)] if every else SAMPLE
+        metafunc.parametrize("project", chosen, ids="-".join, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     starter, licence, access = request.param
     folder = tmp_path_factory.mktemp("baked")
@@ -110,6 +118,43 @@ def test_tools_pass_untouched(project: Path, tmp_path_factory: pytest.TempPathFa
     run(python("ruff", "format", "--check", "--no-cache"), project)
     run(python("mypy"), project, env)
     assert " passed" in run(python("pytest", "-p", "no:cacheprovider"), project, env)
+
+
+@pytest.mark.full
+def test_its_own_pre_commit_hooks_pass_untouched(project: Path) -> None:
+    said = run(python("pre_commit", "run", "--all-files", "--verbose"), project, on_path(project))
+    assert "Failed" not in said
+    assert "Skipped" not in said, said
+    assert said.count("Passed") == (project / ".pre-commit-config.yaml").read_text().count("- id:")
+
+
+@pytest.mark.full
+def test_its_own_pre_commit_hooks_find_what_is_wrong(tmp_path: Path) -> None:
+    project = bake(tmp_path, starter="empty")
+    (project / "src" / "acme_common" / "wrong.py").write_text("import os\nx:int = '1' \n\n")
+    (project / "wrong.yml").write_text("a: b: c")
+    run(["git", "add", "--all"], project)
+    with pytest.raises(AssertionError) as failure:
+        run(python("pre_commit", "run", "--all-files"), project, on_path(project))
+    for hook in ("ruff check", "ruff format", "mypy", "end of files", "YAML"):
+        assert re.search(rf"^{hook}\.+Failed$", str(failure.value), re.MULTILINE), hook
+
+
+def on_path(project: Path) -> dict[str, str]:
+    """Return an environment in which `poetry run` finds the tools of the tests' own."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    home = {"PRE_COMMIT_HOME": str(project.parent / "pre-commit"), "PYTHONPATH": "src"}
+    return {"PATH": path, "VIRTUAL_ENV": sys.prefix, **home}
+
+
+def test_packaging_tools_find_nothing(project: Path) -> None:
+    run(python("validate_pyproject", "pyproject.toml"), project)
+    run(python("poetry", "build"), project)
+    built = [str(path) for path in sorted((project / "dist").iterdir())]
+    said = run(python("twine", "check", "--strict", *built), project)
+    assert said.count("PASSED") == len(built) == 2
+    said = run(python("check_wheel_contents", "dist"), project)
+    assert re.fullmatch(r"dist/\S+\.whl: OK\n", said)
 
 
 def test_distributions_hold_the_library_alone(project: Path) -> None:
@@ -159,7 +204,8 @@ def test_readme_names_the_index(tmp_path: Path, region: str, host: str) -> None:
     readme = (bake(tmp_path, region=region) / "README.md").read_text()
     urls = set(re.findall(r"https://\S+amazonaws[^\s>]+", readme))
     assert {f"{host}packages/devtools/", f"{host}packages/devtools/constraints.txt"} <= urls
-    assert all(url.startswith(f"{host}packages/devtools/") for url in urls)
+    folders = f"{host}packages/devtools/", f"{host}dumb-pypi/devtools/index/"
+    assert all(url.startswith(folders) for url in urls)
     assert f"\npip install -c {host}packages/devtools/constraints.txt acme-common\n" in readme
     assert "<!--" not in readme
 
