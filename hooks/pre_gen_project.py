@@ -55,8 +55,8 @@ STDLIB_NAMES = sys.stdlib_module_names | _words(
 def problems(answers: Mapping[str, object]) -> list[str]:
     """Check all answers.
 
-    Takes cookiecutter's context: the answers, and `_teams`, the teams a fork allows.
-    Returns one line per problem, with the answer's key, its value and the rule it breaks.
+    Takes cookiecutter's context: the answers, and those that a fork gives itself, whose keys
+    start with an underscore. Returns one line per problem, with key, value and the broken rule.
     """
     rules: dict[str, Callable[[str], Iterator[str]]] = {
         **{key: partial(_free_text, limit=limit) for key, limit in FREE_TEXT.items()},
@@ -64,18 +64,22 @@ def problems(answers: Mapping[str, object]) -> list[str]:
         "project_slug": _project_slug,
         "package_name": _package_name,
         "author_email": _author_email,
-        "team": partial(_team, teams=answers.get("_teams")),
-        "bucket": partial(_bucket, region=answers.get("region")),
+        "team": _team,
+        "bucket": partial(_bucket, region=_answer(answers, "region")),
         "region": _region,
         "github_owner": _github_owner,
         **{key: partial(_choice, choices=choices) for key, choices in CHOICES.items()},
     }
     found: list[str] = []
     for key, rule in rules.items():
-        value = answers.get(key)
+        value = _answer(answers, key)
         broken = rule(value) if isinstance(value, str) else ["must be text"]
         found += [f"{key} {_shown(value)}: {problem}" for problem in broken]
     return found
+
+
+def _answer(answers: Mapping[str, object], key: str) -> object:
+    return answers.get(key, answers.get(f"_{key}"))
 
 
 def _shown(value: object) -> str:
@@ -145,13 +149,11 @@ def _author_email(value: str) -> Iterator[str]:
         yield "must be an e-mail address such as devtools@example.com, in ASCII"
 
 
-def _team(value: str, teams: object) -> Iterator[str]:
+def _team(value: str) -> Iterator[str]:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value) or not 2 <= len(value) <= 32:
         yield "must be 2 to 32 of a-z and 0-9, with single hyphens between, and start with a letter"
     if value == "pypi":
         yield "is the name that Poetry keeps for PyPI"
-    if isinstance(teams, list) and teams and value not in teams:
-        yield f"must be one of {', '.join(map(str, teams))}"
 
 
 def _bucket(value: str, region: object) -> Iterator[str]:

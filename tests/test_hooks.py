@@ -196,22 +196,22 @@ def test_choices_are_those_of_the_questions() -> None:
     }
 
 
-def test_fork_can_name_its_teams() -> None:
-    assert problems(ANSWERS | {"_teams": ["data", "devtools"]}) == []
-    assert problems(ANSWERS | {"_teams": ["data", "web"]}) == [
-        "team 'devtools': must be one of data, web"
+def test_answers_that_a_fork_gives_are_checked_too() -> None:
+    answers = {key: value for key, value in ANSWERS.items() if key not in ("bucket", "region")}
+    assert problems(answers | {"_bucket": "acme-packages", "_region": "eu-west-1"}) == []
+    assert problems(answers | {"_bucket": "acme-packages", "_region": "mars"}) == [
+        "region 'mars': must be an AWS region such as eu-central-1 or us-gov-west-1"
     ]
 
 
 def test_all_problems_come_at_once_and_nothing_stays(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
-        bake(tmp_path, bucket="A.b", team="x", region="mars", license="GPL", _teams=["xy"])
+        bake(tmp_path, bucket="A.b", team="x", region="mars", license="GPL")
     assert refused.value.stderr.splitlines() == problems(
         ANSWERS
         | {"bucket": "A.b", "team": "x", "region": "mars", "license": "GPL"}
-        | {"_teams": ["xy"]}
     )
-    assert len(refused.value.stderr.splitlines()) == 7
+    assert len(refused.value.stderr.splitlines()) == 6
     assert list(tmp_path.iterdir()) == []
 
 
