@@ -12,9 +12,10 @@ demo: .venv/ready  ## bake a library, publish it to an embedded S3, install it
 test: .venv/ready  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/ready  ## check style and types, in place
+lint: .venv/ready  ## check style, imports and types, in place
 	@$(RUFF) check .
 	@$(RUFF) format --check .
+	@PYTHONPATH="{{cookiecutter.project_slug}}" $(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy demo.py hooks tests "{{cookiecutter.project_slug}}/s3index" benchmarks
 
 format: .venv/ready  ## let ruff format and mend

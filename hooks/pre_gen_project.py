@@ -37,19 +37,24 @@ DEPENDENCIES = _words(
     "boto3 boto3-stubs dumb-pypi moto mypy opentelemetry-api opentelemetry-sdk packaging"
     " poetry poetry-core pre-commit pre-commit-hooks pytest pytest-cov rich ruff typer"
 )
-REPOSITORY_NAMES = _words("build conftest dist docs infra s3index src test tests")
-DEPENDENCY_NAMES = _words(
-    "boto3 botocore click coverage dumb_pypi flask jinja2 moto mypy mypy_boto3_s3 mypyc"
-    " opentelemetry packaging pip pluggy poetry pre_commit pre_commit_hooks py pygments pytest"
-    " pytest_cov requests rich ruff s3transfer setuptools typer typing_extensions urllib3 werkzeug"
-    " yaml"
-)
-# sys.stdlib_module_names speaks for one Python only; these came or went from 3.11 to 3.14.
-STDLIB_NAMES = sys.stdlib_module_names | _words(
-    "aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils"
-    " imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau"
-    " telnetlib uu xdrlib"
-)
+TAKEN_NAMES = {
+    _words("build conftest dist docs infra s3index src test tests"): (
+        "is a name that the repository uses itself"
+    ),
+    _words(
+        "boto3 botocore click coverage dumb_pypi flask jinja2 moto mypy mypy_boto3_s3 mypyc"
+        " opentelemetry packaging pip pluggy poetry pre_commit pre_commit_hooks py pygments pytest"
+        " pytest_cov requests rich ruff s3transfer setuptools typer typing_extensions urllib3"
+        " werkzeug yaml"
+    ): "is the import name of a package that the repository uses",
+    # sys.stdlib_module_names speaks for one Python only; these came or went from 3.11 to 3.14.
+    sys.stdlib_module_names
+    | _words(
+        "aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils"
+        " imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau"
+        " telnetlib uu xdrlib"
+    ): "is a module of Python's standard library",
+}
 
 
 def problems(answers: Mapping[str, object]) -> list[str]:
@@ -134,12 +139,9 @@ def _package_name(value: str) -> Iterator[str]:
     # Python 3.11 does not know `type` as a keyword yet.
     if keyword.iskeyword(value) or keyword.issoftkeyword(value) or value == "type":
         yield "is a Python keyword"
-    if value in STDLIB_NAMES:
-        yield "is a module of Python's standard library"
-    if value in REPOSITORY_NAMES:
-        yield "is a name that the repository uses itself"
-    if value in DEPENDENCY_NAMES:
-        yield "is the import name of a package that the repository uses"
+    for names, problem in TAKEN_NAMES.items():
+        if value in names:
+            yield problem
 
 
 def _author_email(value: str) -> Iterator[str]:
@@ -165,20 +167,10 @@ def _bucket(value: str, region: object) -> Iterator[str]:
         yield "must start and end with a letter or digit"
     if "." in value:
         yield "must have no dots: a dot breaks TLS on https://<bucket>.s3.<region>.amazonaws.com"
-    if ".." in value:
-        yield "must not have two dots in a row"
-    if re.fullmatch(r"\d+\.\d+\.\d+\.\d+", value):
-        yield "must not look like an IPv4 address"
-    yield from (
-        f"must not start with {prefix}, which S3 reserves"
-        for prefix in BUCKET_PREFIXES
-        if value.startswith(prefix)
-    )
-    yield from (
-        f"must not end with {suffix}, which S3 reserves"
-        for suffix in BUCKET_SUFFIXES
-        if value.endswith(suffix)
-    )
+    for prefix in filter(value.startswith, BUCKET_PREFIXES):
+        yield f"must not start with {prefix}, which S3 reserves"
+    for suffix in filter(value.endswith, BUCKET_SUFFIXES):
+        yield f"must not end with {suffix}, which S3 reserves"
     namespaced = r"[a-z0-9].*-\d{12}-" + re.escape(str(region)) + "-an"
     if value.endswith("-an") and not re.fullmatch(namespaced, value, re.DOTALL):
         yield "ends with -an, so it must be <prefix>-<account id>-<this region>-an"

@@ -64,8 +64,6 @@ BAD: dict[str, dict[str, list[object]]] = {
         "must have only a-z, 0-9 and hyphens": ["Acme", "a_b", "a b", "a/b", "abé", "abc\n", "a:b"],
         "must start and end with a letter or digit": ["-abc", "abc-", ".abc", "abc."],
         DOTS: ["my.bucket", "192.168.5.4", "a..b", "abc.mrap"],
-        "must not have two dots in a row": ["a..b"],
-        "must not look like an IPv4 address": ["192.168.5.4"],
         "must not start with xn--, which S3 reserves": ["xn--abc"],
         "must not start with sthree-, which S3 reserves": ["sthree-a", "sthree-configurator-a"],
         "must not start with amzn-s3-demo-, which S3 reserves": ["amzn-s3-demo-bucket"],
@@ -208,8 +206,7 @@ def test_all_problems_come_at_once_and_nothing_stays(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         bake(tmp_path, bucket="A.b", team="x", region="mars", license="GPL")
     assert refused.value.stderr.splitlines() == problems(
-        ANSWERS
-        | {"bucket": "A.b", "team": "x", "region": "mars", "license": "GPL"}
+        ANSWERS | {"bucket": "A.b", "team": "x", "region": "mars", "license": "GPL"}
     )
     assert len(refused.value.stderr.splitlines()) == 6
     assert list(tmp_path.iterdir()) == []

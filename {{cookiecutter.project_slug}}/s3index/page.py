@@ -4,7 +4,6 @@ Both are the JSON of the simple repository API (PEP 691, PEP 700). Keys of ours 
 underscore, as PEP 691 asks. Every change of a project page raises its `_last-serial`; the team
 page keeps, for each project, the serial and the newest release (`_latest`) of the page that it
 was told of. Serials only grow, which is what makes it safe to write everything else later.
-
 Functions here take and return plain JSON objects and never change their arguments.
 """
 
@@ -226,11 +225,10 @@ def _unreadable(key: str, why: str) -> Refused:
     )
 
 
-def _is_file(file: object) -> bool:
+def _is_file(file: Any) -> bool:
     try:
         return (
-            isinstance(file, dict)
-            and bool(version_of(file))
+            bool(version_of(file))
             and isinstance(file["hashes"]["sha256"], str)
             and isinstance(file["url"], str)
         )
@@ -238,14 +236,15 @@ def _is_file(file: object) -> bool:
         return False
 
 
-def _is_record(said: object) -> bool:
-    if not isinstance(said, dict) or not isinstance(said.get("_last-serial"), int):
+def _is_record(said: Any) -> bool:
+    try:
+        latest = said.get("_latest", {"version": "0", "files": []})
+        return (
+            isinstance(said["name"], str)
+            and isinstance(said["_last-serial"], int)
+            and isinstance(latest["version"], str)
+            and isinstance(latest["files"], list)
+            and all(map(_is_file, latest["files"]))
+        )
+    except (KeyError, TypeError, AttributeError):
         return False
-    latest = said.get("_latest", {"version": "0", "files": []})
-    return (
-        isinstance(said.get("name"), str)
-        and isinstance(latest, dict)
-        and isinstance(latest.get("version"), str)
-        and isinstance(latest.get("files"), list)
-        and all(_is_file(file) for file in latest["files"])
-    )
