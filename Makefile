@@ -4,13 +4,16 @@ BIN := .venv/bin
 # Named, so that ruff does not read the generated repository's pyproject.toml, which is a template.
 RUFF := $(BIN)/ruff --config pyproject.toml
 
-.PHONY: demo test lint format bench lock clean
+.PHONY: demo test coverage lint format bench lock clean
 
 demo: .venv/ready  ## bake a library, publish it to an embedded S3, install it
 	@$(BIN)/python demo.py
 
 test: .venv/ready  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+coverage: .venv/ready  ## say which lines and branches no test reaches
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 lint: .venv/ready  ## check style, imports and types, in place
 	@$(RUFF) check .

@@ -77,6 +77,7 @@ def test_developing_and_releasing_as_the_readme_says(
     project = bake(tmp_path, bucket=config.bucket)
     text = (project / "README.md").read_text()
     develop = blocks(text, "## Develop")[0]
+    [set_up] = blocks("\n" + (project / "CONTRIBUTING.md").read_text(), "# Contributing")
     [publish] = re.findall(r"`(poetry run python -m s3index publish)`", text)
     assert "poetry install" in develop
     settings = {
@@ -87,8 +88,15 @@ def test_developing_and_releasing_as_the_readme_says(
         # Some mirrors of PyPI have no JSON of the kind that Poetry asks PyPI itself for.
         "POETRY_PYPI_MIRROR_URL": _pip_index(),
     }
-    said = run(["bash", "-euc", develop + publish], project, settings)
+    said = run(["bash", "-euc", set_up + develop + publish], project, settings)
     assert "Published acme-common 0.1.0 (2 files)." in said
+    # The first commit, poetry.lock included, passes the hooks that CONTRIBUTING.md installs.
+    person = ["-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com"]
+    run(["git", "add", "--all"], project)
+    said = run(["git", *person, "commit", "--message", "Start"], project, settings)
+    assert "mypy" in said
+    assert "Failed" not in said
+    assert "poetry.lock" in run(["git", "ls-files"], project)
 
 
 def _pip_index() -> str:

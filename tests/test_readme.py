@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from baking import TEMPLATE
 
 README = (TEMPLATE / "README.md").read_text(encoding="utf-8")
@@ -44,12 +42,3 @@ def test_every_question_is_explained() -> None:
     explained = re.findall(r"`(\w+)`", " ".join(rows))
     assert explained[: len(asked)] == asked
     assert set(answers["__prompts__"]) == set(asked)
-
-
-@pytest.mark.parametrize(
-    "path", ["README.md", "CHANGELOG.md", "docs/design.md"], ids=lambda path: str(path)
-)
-def test_relative_links_lead_somewhere(path: str) -> None:
-    text = (TEMPLATE / path).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (TEMPLATE / path).parent.joinpath(target).exists(), target
