@@ -10,6 +10,8 @@ from baking import TEMPLATE
 from s3index.config import Config
 
 S3INDEX = TEMPLATE / "{{cookiecutter.project_slug}}"
+STUBS = Path(__file__).with_name("stubs")
+"""A pip that knows no project: most tests' first releases shall not ask PyPI."""
 
 
 def repository(config: Config, folder: Path) -> Path:
@@ -27,7 +29,9 @@ def start(
     root: Path, *arguments: str | Path, runner: str = "-m s3index", env: Mapping[str, str] = {}
 ) -> subprocess.Popen[str]:
     """Start `python -m s3index` in a repository; `runner` puts another program in its place."""
-    environment = os.environ | {"PYTHONPATH": str(S3INDEX), "GITHUB_ACTOR": "tests"} | dict(env)
+    environment = os.environ | {"PYTHONPATH": str(S3INDEX), "GITHUB_ACTOR": "tests"}
+    environment["PATH"] = f"{STUBS}:{environment['PATH']}"
+    environment |= env
     return subprocess.Popen(
         [sys.executable, *runner.split(), *map(str, arguments)],
         cwd=root,

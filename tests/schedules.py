@@ -63,7 +63,7 @@ class Publish:
         bodies = {"wheel": self.body, "sdist": self.sdist_body or self.body}
         return [built(kind, self.project, self.version, bodies[kind]) for kind in self.kinds]
 
-    def start(self, config: Config) -> Steps[bool]:
+    def start(self, config: Config) -> Steps[int]:
         """Return the protocol, not started."""
         settings = at(config, self.version, self.project)
         return publish.publish(self.files(), settings, "somebody")
@@ -304,7 +304,7 @@ class Died:
     """The outcome of a publisher that was stopped half-way."""
 
 
-Outcome = bool | list[str] | Refused | Died
+Outcome = int | list[str] | Refused | Died
 
 
 @dataclass

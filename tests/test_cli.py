@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from baking import TEMPLATE, bake
+from baking import bake
+from commands import S3INDEX, STUBS
 from distributions import sdist, wheel
 from s3index.config import Config
 from world import objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-S3INDEX = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def s3index(
     config: Config, *arguments: str, exits: int = 0, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m s3index` in the repository."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{STUBS}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         [sys.executable, "-m", "s3index", *arguments],
         cwd=config.root,

@@ -173,7 +173,7 @@ def check_end(outcomes: Outcomes, watch: Watch) -> None:
     succeeded = [
         action
         for action, outcome in outcomes
-        if isinstance(outcome, bool | list)
+        if isinstance(outcome, int | list)
         or (isinstance(outcome, Died) and action.done(watch.newest()[action.project]))
     ]
     for action in succeeded:
@@ -236,7 +236,7 @@ def test_schedules_over_http(rounds: range, config: Config) -> None:
         check_end(outcomes, watch)
 
 
-Start = Callable[[Publish, Config], Steps[bool]]
+Start = Callable[[Publish, Config], Steps[int]]
 Mistake = Callable[[Request], Request]
 
 

@@ -37,4 +37,4 @@ def objects(s3: "S3Client", config: Config) -> dict[str, bytes]:
 def release(config: Config, *files: Path) -> bool:
     """Publish files as the release that `config` names; return whether anything was written."""
     found = read_release(files, config.project, config.version)
-    return Bucket(config).run(publish(found, config, "tests"))
+    return bool(Bucket(config).run(publish(found, config, "tests")))

@@ -17,6 +17,7 @@ from s3index.config import Config, Refused, load
 
 if TYPE_CHECKING:
     from s3index.bucket import Bucket, Uploaded
+    from s3index.publish import Outcome
 
 app = typer.Typer(
     name="s3index",
@@ -83,8 +84,10 @@ def publish(
         if dry_run:
             console.show_plan(config, found)
         else:
-            _publish(config, found, verbose=verbose)
+            outcome = _publish(config, found, verbose=verbose)
             console.how_to_install(config, open_page=open_page)
+            if outcome is outcome.FIRST:
+                console.warn_of_name(config)
 
 
 @app.command(epilog="Example: python -m s3index yank 0.2.0 --reason 'loses records'")
@@ -185,13 +188,14 @@ def _distributions(
         yield release.read_release(built, config.project, config.version)
 
 
-def _publish(config: Config, found: list[release.Distribution], *, verbose: bool) -> None:
+def _publish(config: Config, found: list[release.Distribution], *, verbose: bool) -> "Outcome":
     from s3index.publish import publish as protocol
 
     with console.upload_progress(found) as uploaded:
         bucket = _bucket(config, uploaded, verbose=verbose)
-        new = bucket.run(protocol(found, config, build.uploaded_by(config.root)))
-    console.released(config, found, new=new)
+        outcome = bucket.run(protocol(found, config, build.uploaded_by(config.root)))
+    console.released(config, found, new=bool(outcome))
+    return outcome
 
 
 def _mark(version: Version, yanked: bool | str, *, verbose: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from s3index import install
+from s3index import install, names
 from s3index.config import Config
 from s3index.release import Distribution
 
@@ -70,3 +70,12 @@ def how_to_install(config: Config, *, open_page: bool) -> None:
             typer.echo(f"    {line}")
     if open_page:
         typer.launch(page)
+
+
+def warn_of_name(config: Config) -> None:
+    """Tell who has just released a project for the first time if a stranger has its name."""
+    found = names.taken(config.project, config.address(config.keys.team_page))
+    said = names.warning(config.project, found)
+    if said:
+        typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
+        typer.echo(said, err=True)

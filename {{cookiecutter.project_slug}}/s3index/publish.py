@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from hashlib import sha256
 
 from packaging.version import Version
@@ -38,6 +39,15 @@ from s3index.steps import Get, List, Put, Stat, Steps, Stored, ask, get_all, tog
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
+class Outcome(IntEnum):
+    """What a publish did; false if nothing was left to do."""
+
+    UNCHANGED = 0
+    WRITTEN = 1
+    FIRST = 2
+    """The project had no page before: this is its first release."""
+
+
 @dataclass(frozen=True)
 class Look:
     """What the first round trip found: the project page, and every object that follows from it.
@@ -52,8 +62,10 @@ class Look:
     project: Objects
 
 
-def publish(files: Sequence[Distribution], config: Config, uploaded_by: str | None) -> Steps[bool]:
-    """Publish one release; returns whether it was new (or finished one that had been cut off).
+def publish(
+    files: Sequence[Distribution], config: Config, uploaded_by: str | None
+) -> Steps[Outcome]:
+    """Publish one release, or finish one that was cut off; returns what that took.
 
     `files` are distributions of one version of the project that `config` names; `uploaded_by`
     is shown with them. Raises Refused before the first PUT if the version is released with
@@ -71,7 +83,8 @@ def publish(files: Sequence[Distribution], config: Config, uploaded_by: str | No
     new = [file for file in files if file.filename not in listed]
     dates = yield from _create(new, config, stored[0])
     entries = [pages.entry(file, dates[file.filename], uploaded_by) for file in new]
-    return (yield from change(config, found, lambda page: pages.add(page, entries)))
+    written = yield from change(config, found, lambda page: pages.add(page, entries))
+    return Outcome.FIRST if found.stored is None else Outcome(written)
 
 
 def yank(config: Config, version: Version, yanked: bool | str) -> Steps[bool]:
