@@ -11,7 +11,7 @@ from time import monotonic
 
 from rich.console import Console
 
-from benchmarks import report
+from benchmarks import choosing, report
 from benchmarks.contenders import S3INDEX, THE_SCRIPT, Contender, Library
 from benchmarks.measure import Run, Runner
 from benchmarks.proxy import Proxy
@@ -66,8 +66,10 @@ def main() -> None:
             results = measure(bench, console)
         finally:
             bench.stop()
-    report.show(results)
-    report.write(results)
+    console.print("what clients fetch until they have chosen")
+    choices = choosing.table(choosing.measure())
+    report.show(results, choices)
+    report.write(results, choices)
 
 
 def measure(bench: Bench, console: Console) -> Results:

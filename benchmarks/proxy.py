@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from asyncio import StreamReader, StreamWriter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -50,22 +50,27 @@ class Proxy:
         return taken
 
     def stop(self) -> None:
-        """Stop listening."""
-        self._loop.call_soon_threadsafe(self._server.close)
+        """Stop listening, and hang up."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, client: StreamReader, to_client: StreamWriter) -> None:
         """Carry one client's connection through, request by request."""
         # Either side may hang up between two requests, and a killed client in the middle of one.
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        with suppress(asyncio.IncompleteReadError, ConnectionError), closing(to_client):
             server, to_server = await asyncio.open_connection(HOST, self._port, limit=LARGEST_HEAD)
-            try:
+            with closing(to_server):
                 while await self._exchange(client, to_client, server, to_server):
                     pass
-            finally:
-                to_server.close()
-        to_client.close()
 
     async def _exchange(
         self,

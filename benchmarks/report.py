@@ -19,21 +19,22 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 Rows = list[dict[str, str]]
 
 
-def show(results: Results) -> None:
-    """Print the tables and the targets."""
+def show(results: Results, choices: Rows) -> None:
+    """Print the tables and the targets; `choices` is the table of `choosing`."""
     console = Console(width=None if Console().is_terminal else 160)
-    for table in (main_table(results), equal_table(results), _targets_table(results)):
+    for table in (main_table(results), equal_table(results), choices, _targets_table(results)):
         console.print(_rich(table))
 
 
-def write(results: Results) -> None:
-    """Write the page that is kept with the documentation."""
+def write(results: Results, choices: Rows) -> None:
+    """Write the page that is kept with the documentation; `choices` is as for `show`."""
     page = TEXT.substitute(
         machine=machine(),
         versions=versions(),
-        main=_markdown(main_table(results)),
-        equal=_markdown(equal_table(results)),
-        targets=_markdown(_targets_table(results)),
+        main=markdown(main_table(results)),
+        equal=markdown(equal_table(results)),
+        choices=markdown(choices),
+        targets=markdown(_targets_table(results)),
     )
     PAGE.write_text(page, encoding="utf-8")
 
@@ -77,6 +78,7 @@ def _rich(rows: Rows) -> Table:
     return table
 
 
-def _markdown(rows: Rows) -> str:
+def markdown(rows: Rows) -> str:
+    """Return a table as Markdown."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,169 @@
+"""What pip and uv fetch until they have chosen a release: `make bench ONLY=choosing`.
+
+A library's newest three releases need another library that is not there in such a version, so
+that a client has to look into four wheels of 20 MB to take the oldest. Only bytes are counted,
+and those are the same on every machine.
+"""
+
+import json
+import logging
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import run
+from typing import TYPE_CHECKING
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from benchmarks.proxy import Proxy
+from benchmarks.report import Rows, markdown
+from benchmarks.results import size
+from benchmarks.team import config
+from distributions import wheel
+from s3index.config import Config
+from world import at, release
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MEGABYTES = 20
+RELEASES = ("1.0", "2.0", "3.0", "4.0")
+NEEDS = "acme-core"
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One client on one kind of index: what it fetched until it had chosen, and in all."""
+
+    client: str
+    metadata: bool
+    requests: int
+    received: int
+    in_all: int
+
+
+def main() -> None:
+    """Measure and print the table that docs/benchmarks.md has."""
+    print(markdown(table(measure())))
+
+
+def measure(megabytes: int = MEGABYTES) -> list[Choice]:
+    """Publish the releases, and let each client choose: with core metadata, and without."""
+    choices = []
+    with tempfile.TemporaryDirectory() as name, _index(Path(name), megabytes) as (s3, proxy, index):
+        for metadata in (True, False):
+            if not metadata:
+                _remove_metadata(s3, index)
+            address = index.address(index.keys.team_page)
+            for client in ("pip", "uv"):
+                runs = [
+                    _fetched(client, address, Path(name), proxy, *dry)
+                    for dry in (("--dry-run",), ())
+                ]
+                choices.append(Choice(client, metadata, *runs[0], runs[1][1]))
+    return choices
+
+
+def table(choices: list[Choice]) -> Rows:
+    """Return a row for each choice, as {column: cell}."""
+    return [
+        {
+            "client": f"{choice.client} {version(choice.client)}",
+            "core metadata": "`.metadata`" if choice.metadata else "in the wheels only",
+            "requests": str(choice.requests),
+            "received before the choice": size(choice.received),
+            "in all": size(choice.in_all),
+        }
+        for choice in choices
+    ]
+
+
+@contextmanager
+def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Config]]:
+    """Publish into a moto server behind a proxy; yields a client, the proxy, and settings."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    proxy = Proxy(port)
+    os.environ |= {
+        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "benchmark",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",
+    }
+    base = config()
+    index = replace(
+        base, url=f"{proxy.address}/{base.bucket}", endpoint=os.environ["AWS_ENDPOINT_URL_S3"]
+    )
+    s3 = boto3.client("s3", region_name=index.region)
+    location = {"LocationConstraint": index.region}
+    s3.create_bucket(Bucket=index.bucket, CreateBucketConfiguration=location)  # type: ignore[arg-type]
+    _publish(index, folder, megabytes)
+    _open_to_all(s3, index)
+    try:
+        yield s3, proxy, index
+    finally:
+        proxy.stop()
+        server.stop()
+
+
+def _publish(index: Config, folder: Path, megabytes: int) -> None:
+    # Stored without compression, two hexadecimal digits for a byte.
+    body = f"# {random.Random(0).randbytes(megabytes * 500_000).hex()}"
+    release(at(index, "1.0", NEEDS), wheel(folder, NEEDS, "1.0"))
+    for number, each in enumerate(RELEASES):
+        requires = (f"{NEEDS}>={each}",) if number else ()
+        made = wheel(folder, index.project, each, body=body, requires=requires)
+        release(at(index, each), made)
+
+
+def _open_to_all(s3: "S3Client", index: Config) -> None:
+    # moto refuses an anonymous HEAD whatever the bucket's policy says, which S3 does not; uv
+    # would not read wheels by ranges then. An object's own access list moto goes by.
+    for item in s3.list_objects_v2(Bucket=index.bucket)["Contents"]:
+        s3.put_object_acl(Bucket=index.bucket, Key=item["Key"], ACL="public-read")
+
+
+def _remove_metadata(s3: "S3Client", index: Config) -> None:
+    """Leave an index behind like one that knows nothing of PEP 658."""
+    for project in (index.project, NEEDS):
+        key = index.keys.project_page(project)
+        stored = s3.get_object(Bucket=index.bucket, Key=key)
+        page = json.loads(stored["Body"].read())
+        for file in page["files"]:
+            del file["core-metadata"]
+            path = f"{index.keys.file(project, file['filename'])}.metadata"
+            s3.delete_object(Bucket=index.bucket, Key=path)
+        body = json.dumps(page).encode()
+        kind = stored["ContentType"]
+        s3.put_object(Bucket=index.bucket, Key=key, Body=body, ContentType=kind, ACL="public-read")
+
+
+def _fetched(client: str, index: str, folder: Path, proxy: Proxy, *options: str) -> tuple[int, int]:
+    """Install the library into a new environment; return the requests and the bytes received."""
+    uv, target = str(BIN / "uv"), folder / "environment"
+    python = str(target / "bin" / "python")
+    commands = {
+        "pip": [sys.executable, "-m", "pip", "--python", python, "install", "--no-cache-dir"],
+        "uv": [uv, "pip", "install", "--no-cache", "--python", python],
+    }
+    where = {"pip": "--index-url", "uv": "--default-index"}[client]
+    command = [*commands[client], where, index, *options, config().project]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PIP_CONFIG_FILE": os.devnull}
+    run([uv, "venv", "--quiet", "--clear", target], env=environment, check=True)
+    proxy.take()
+    run(command, env=environment, check=True, capture_output=True)
+    exchanges = proxy.take()
+    return len(exchanges), sum(exchange.received for exchange in exchanges)
+
+
+if __name__ == "__main__":
+    main()
