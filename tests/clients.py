@@ -46,6 +46,19 @@ class Consumer:
         """Run Poetry in the folder; return what it printed."""
         return self.run(*python("poetry", "--no-interaction", *arguments))
 
+    def shell(self, script: str) -> str:
+        """Run a script in bash as it is printed; return what it printed.
+
+        `pip`, `uv` and `poetry` are what they are on a person's PATH, and `pip` is the one of
+        the virtual environment.
+        """
+        settings = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PIP_PYTHON": str(self.interpreter),
+            "POETRY_NO_INTERACTION": "1",
+        }
+        return run(["bash", "-euc", script], self.folder, {**self.settings(), **settings})
+
     def run(self, *command: str) -> str:
         """Run a command in the folder; return what it printed."""
         return run(command, self.folder, self.settings())

@@ -1,10 +1,11 @@
 """The right package: a stranger's project of the same name on PyPI is never taken.
 
 The hostile index of `hostile` is PyPI for every client here. acme-app, acme-common and acme-core
-are private and depend on each other in that order; each has a stranger at version 99.
+are private and depend on each other in that order; each has a stranger at version 99. Installing,
+upgrading and locking anew are done with the commands that our text prints, letter by letter.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from clients import Consumer, consumer
 from distributions import wheel
 from hostile import Hostile, hostile
+from printed import blocks, commands
+from s3index import install
 from s3index.config import Config
 from world import at, release
 
@@ -29,9 +32,9 @@ class Scene:
     folder: Path
 
     @property
-    def index(self) -> str:
-        """Return the address of the team's index."""
-        return self.config.address(self.config.keys.team_page)
+    def text(self) -> str:
+        """Return what we print on installing acme-app."""
+        return install.text(at(self.config, "1.0", "acme-app"))
 
     def publish(self, version: str) -> None:
         """Release one version of all three."""
@@ -55,75 +58,63 @@ def scene(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         yield made
 
 
-def pip(scene: Scene) -> None:
-    scene.client.pip("install", "-c", f"{scene.index}constraints.txt", "acme-app")
+@dataclass(frozen=True)
+class Way:
+    """A way to install that we print, the way to upgrade, and the one to lock all anew, if any."""
+
+    install: str
+    upgrade: str
+    relock: str = ""
 
 
-def pip_upgrade(scene: Scene) -> None:
-    scene.client.pip("install", "--upgrade", "-c", f"{scene.index}constraints.txt", *PRIVATE)
+def ways(text: str) -> dict[str, Way]:
+    """Return every way to install that `text` shows, as scripts."""
+    pip, upgrade_pip, copy = blocks(text, "### pip")
+    [requirements] = blocks(text, "### pip", "text")
+    write = f"cat > requirements.txt <<'END'\n{requirements}END\n"
+    uv, uv_pip = blocks(text, "### uv")
+    lock_app, lock_all, uv_sync = commands(text, "### uv")
+    poetry, file = blocks(text, "### Poetry")
+    update_app, update_all, poetry_sync = commands(text, "### Poetry")
+    sources = "".join(poetry.splitlines(keepends=True)[:2])
+    return {
+        "pip": Way(pip, upgrade_pip),
+        "pip, requirements.txt": Way(
+            f"{write}pip install -r requirements.txt", "pip install --upgrade -r requirements.txt"
+        ),
+        "pip, a copy": Way(copy, copy),
+        "uv": Way(uv, f"{lock_app}\n{uv_sync}", f"{lock_all}\n{uv_sync}"),
+        "uv pip": Way(uv_pip, uv_pip.replace("install", "install --upgrade")),
+        "Poetry": Way(poetry, f"{update_app}\n{poetry_sync}", f"{update_all}\n{poetry_sync}"),
+        "Poetry, a file": Way(
+            sources + file, file.replace("1.0", "1.1"), f"{update_all}\n{poetry_sync}"
+        ),
+    }
 
 
-def pip_requirements(scene: Scene) -> None:
-    text = f"-c {scene.index}constraints.txt\nacme-app\n"
-    (scene.client.folder / "requirements.txt").write_text(text)
-    scene.client.pip("install", "-r", "requirements.txt")
+WAYS = tuple(ways(install.TEXT.read_text(encoding="utf-8")))
 
 
-def uv_pip(scene: Scene) -> None:
-    scene.client.uv("pip", "install", "--index", scene.index, "acme-app")
-
-
-def uv_pip_upgrade(scene: Scene) -> None:
-    scene.client.uv("pip", "install", "--upgrade", "--index", scene.index, "acme-app")
-
-
-def uv_add(scene: Scene) -> None:
-    scene.client.uv("add", "--index", f"devtools={scene.index}", "acme-app")
-
-
-def uv_upgrade(scene: Scene) -> None:
-    scene.client.uv("lock", "--upgrade")
-    scene.client.uv("sync")
-
-
-def poetry(scene: Scene) -> None:
-    scene.client.poetry("source", "add", "--priority=primary", "devtools", scene.index)
-    scene.client.poetry("source", "add", "--priority=supplemental", "PyPI")
-    scene.client.poetry("add", "acme-app")
-
-
-def poetry_update(scene: Scene) -> None:
-    scene.client.poetry("lock")
-    scene.client.poetry("update")
-
-
-def nothing(scene: Scene) -> None:
-    pass
-
-
-WAYS: list[tuple[Callable[[Scene], None], Callable[[Scene], None]]] = [
-    (pip, pip_upgrade),
-    (pip_requirements, pip_upgrade),
-    (uv_pip, uv_pip_upgrade),
-    (uv_add, uv_upgrade),
-    (poetry, poetry_update),
-]
-
-
-@pytest.mark.parametrize(("install", "upgrade"), WAYS, ids=lambda way: way.__name__)
-def test_ours_and_never_the_strangers(
-    scene: Scene, install: Callable[[Scene], None], upgrade: Callable[[Scene], None]
-) -> None:
-    install(scene)
+@pytest.mark.parametrize(
+    "name", [pytest.param(way, marks=[pytest.mark.full] * (way == "pip, a copy")) for way in WAYS]
+)
+def test_ours_and_never_the_strangers(scene: Scene, name: str) -> None:
+    way = ways(scene.text)[name]
+    scene.client.shell(way.install)
     assert scene.versions() == ["1.0"] * 3
     scene.publish("1.1")
-    upgrade(scene)
-    assert scene.versions() == ["1.1"] * 3
+    scene.client.shell(way.upgrade)
+    # The locks of uv and Poetry keep what the new release can still use.
+    assert scene.versions() == (["1.1", "1.0", "1.0"] if way.relock else ["1.1"] * 3)
+    if way.relock:
+        scene.client.shell(way.relock)
+        assert scene.versions() == ["1.1"] * 3
     scene.hostile.silent()
 
 
 def test_the_control_falls_for_it(scene: Scene) -> None:
-    scene.client.pip("install", "--extra-index-url", scene.index, "acme-common")
+    index = scene.config.address(scene.config.keys.team_page)
+    scene.client.pip("install", "--extra-index-url", index, "acme-common")
     assert scene.client.version() == "99.0"
     assert scene.hostile.downloads
     assert scene.hostile.canary.exists()

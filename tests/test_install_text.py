@@ -8,29 +8,23 @@ ours depends on, at version 99.
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from baking import bake, run
-from clients import consumer
+from clients import Consumer, consumer
 from distributions import wheel
 from hostile import hostile
+from printed import blocks
 from s3index import install
 from s3index.config import Config
 from world import at, release
 
 BASE = "https://acme-packages.s3.eu-central-1.amazonaws.com"
 CLIENTS = ("pip", "uv", "Poetry")
-
-
-def blocks(text: str, heading: str) -> list[str]:
-    """Return the shell blocks below a heading, up to the next of its level or higher."""
-    level = heading.split()[0]
-    part = re.split(
-        rf"^#{{1,{len(level)}}} ", text.split(f"\n{heading}\n", 1)[1], flags=re.MULTILINE
-    )[0]
-    return re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+DEPEND = "### Depend on another library of the team"
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +54,53 @@ def test_installing_as_the_readme_says(
             person = consumer(tmp_path / f"consumer-{number}")
             sources = blocks(readme, "### Poetry")[0].splitlines(keepends=True)[:2]
             before = "".join(sources) if client == "Poetry" and number else ""
-            script = (before + block).replace(BASE, config.url)
-            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            monkeypatch.setenv("PATH", path)
-            # What `pip` means on a person's PATH: the one of their virtual environment.
-            monkeypatch.setenv("PIP_PYTHON", str(person.interpreter))
-            person.run("bash", "-euc", script)
+            person.shell((before + block).replace(BASE, config.url))
             assert (person.version(), person.version("acme_core")) == ("0.1.0", "0.1.0"), block
         stranger.silent()
+
+
+@pytest.mark.full
+def test_depending_on_another_library_as_the_readme_says(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = bake(tmp_path, starter="empty", bucket=config.bucket)
+    text = (
+        (project / "README.md")
+        .read_text()
+        .replace(BASE.replace("acme-packages", config.bucket), config.url)
+    )
+    [script] = blocks(text, DEPEND)
+    release(at(config, "1.2.0", "other-library"), wheel(tmp_path, "other-library", "1.2.0"))
+    # PyPI has nothing but strangers here, and no tools to develop with.
+    settings = project / "pyproject.toml"
+    groups = r"\[dependency-groups\].*(?=\[build-system\])"
+    settings.write_text(re.sub(groups, "", settings.read_text(), flags=re.DOTALL))
+    with hostile(tmp_path, "acme-common", "other-library") as stranger:
+        for name, value in stranger.settings().items():
+            monkeypatch.setenv(name, value)
+        maintainer = Consumer(project)
+        maintainer.uv("venv", "--quiet", ".venv")
+        maintainer.shell(script)
+        [shown] = blocks(text, DEPEND, "toml")
+        assert includes(tomllib.loads(settings.read_text()), tomllib.loads(shown))
+        assert maintainer.version("other_library") == "1.2.0"
+        maintainer.poetry("build")
+        release(config, *sorted((project / "dist").iterdir()))
+        for client in CLIENTS:
+            person = consumer(tmp_path / client)
+            person.shell(blocks(text, f"### {client}")[0])
+            if client == "Poetry":
+                person.shell(script.splitlines()[-1])
+            assert person.version("other_library") == "1.2.0"
+            person.run(str(person.interpreter), "-c", "import acme_common")
+        stranger.silent()
+
+
+def includes(document: object, part: object) -> bool:
+    """Tell whether all that one TOML document says is said in another."""
+    if isinstance(document, dict) and isinstance(part, dict):
+        return all(key in document and includes(document[key], part[key]) for key in part)
+    return document == part
 
 
 @pytest.mark.full
