@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 CHOICES = {
     "python_version": ("3.11", "3.12", "3.13", "3.14"),
@@ -20,9 +20,8 @@ CHOICES = {
     "access": ("public", "network"),
     "license": ("Proprietary", "MIT", "Apache-2.0"),
 }
-
-FREE_TEXT = {"organization": 100, "project_name": 100, "description": 512}
-
+LIMITS = {"organization": 100, "project_name": 100, "description": 512, "author_name": 100}
+LIMITS |= {"project_slug": 64, "package_name": 64}
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 BUCKET_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
@@ -38,6 +37,8 @@ DEPENDENCIES = _words(
     " poetry poetry-core pre-commit pre-commit-hooks pytest pytest-cov rich ruff typer"
 )
 TAKEN_NAMES = {
+    # Python 3.11 does not know `type` as a keyword yet.
+    frozenset([*keyword.kwlist, *keyword.softkwlist, "type"]): "is a Python keyword",
     _words("build conftest dist docs infra s3index src test tests"): (
         "is a name that the repository uses itself"
     ),
@@ -58,13 +59,12 @@ TAKEN_NAMES = {
 
 
 def problems(answers: Mapping[str, object]) -> list[str]:
-    """Check all answers.
+    """Check cookiecutter's context: answers, and those (`_bucket`) that a fork gives itself.
 
-    Takes cookiecutter's context: the answers, and those that a fork gives itself, whose keys
-    start with an underscore. Returns one line per problem, with key, value and the broken rule.
+    Returns one line per problem, with the answer's key, its value and the rule it breaks.
     """
     rules: dict[str, Callable[[str], Iterator[str]]] = {
-        **{key: partial(_free_text, limit=limit) for key, limit in FREE_TEXT.items()},
+        **dict.fromkeys(("organization", "project_name", "description"), _free_text),
         "author_name": _author_name,
         "project_slug": _project_slug,
         "package_name": _package_name,
@@ -78,8 +78,11 @@ def problems(answers: Mapping[str, object]) -> list[str]:
     found: list[str] = []
     for key, rule in rules.items():
         value = _answer(answers, key)
-        broken = rule(value) if isinstance(value, str) else ["must be text"]
-        found += [f"{key} {_shown(value)}: {problem}" for problem in broken]
+        broken = [*rule(value)] if isinstance(value, str) else ["must be text"]
+        if isinstance(value, str) and len(value) > LIMITS.get(key, len(value)):
+            broken.append(f"must have at most {LIMITS[key]} characters, not {len(value)}")
+        shown = repr(value) if len(repr(value)) <= 72 else f"{value!r:.69}..."
+        found += [f"{key} {shown}: {problem}" for problem in broken]
     return found
 
 
@@ -87,18 +90,11 @@ def _answer(answers: Mapping[str, object], key: str) -> object:
     return answers.get(key, answers.get(f"_{key}"))
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 72 else f"{text[:69]}..."
-
-
-def _free_text(value: str, limit: int) -> Iterator[str]:
+def _free_text(value: str) -> Iterator[str]:
     if not value.strip():
         yield "must not be blank"
     elif value != value.strip():
         yield "must not start or end with white space"
-    if len(value) > limit:
-        yield f"must have at most {limit} characters, not {len(value)}"
     categories = {unicodedata.category(character) for character in value}
     if categories & {"Cc", "Zl", "Zp"}:
         yield "must be one line without control characters, as core metadata asks"
@@ -109,7 +105,7 @@ def _free_text(value: str, limit: int) -> Iterator[str]:
 
 
 def _author_name(value: str) -> Iterator[str]:
-    yield from _free_text(value, 100)
+    yield from _free_text(value)
     if re.search("[<>,]", value):
         yield "must not have '<', '>' or ',': core metadata could not tell name from address"
     if value != unicodedata.normalize("NFC", value):
@@ -125,8 +121,6 @@ def _project_slug(value: str) -> Iterator[str]:
     # https://packaging.python.org/en/latest/specifications/name-normalization/
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
         yield "must be a normalised project name: a-z and 0-9, single hyphens between them"
-    if len(value) > 64:
-        yield f"must have at most 64 characters, not {len(value)}"
     if value in DEPENDENCIES:
         yield "is the name of a project that the repository depends on"
 
@@ -134,11 +128,6 @@ def _project_slug(value: str) -> Iterator[str]:
 def _package_name(value: str) -> Iterator[str]:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
         yield "must be an identifier of a-z, 0-9 and underscores that starts with a letter"
-    if len(value) > 64:
-        yield f"must have at most 64 characters, not {len(value)}"
-    # Python 3.11 does not know `type` as a keyword yet.
-    if keyword.iskeyword(value) or keyword.issoftkeyword(value) or value == "type":
-        yield "is a Python keyword"
     for names, problem in TAKEN_NAMES.items():
         if value in names:
             yield problem
@@ -190,10 +179,7 @@ def _github_owner(value: str) -> Iterator[str]:
 
 
 def name_taken(name: str) -> bool | None:
-    """Ask the index that the user's pip is configured for whether it has a project of this name.
-
-    Returns None where there is no answer within a few seconds.
-    """
+    """Ask the index of the user's pip whether it has this project; None if there is no answer."""
     pip = shutil.which("pip")
     command = [pip] if pip else [sys.executable, "-m", "pip"]
     # Only with -vvv does pip tell a name that is not there from an index that does not answer.
@@ -216,10 +202,9 @@ def name_taken(name: str) -> bool | None:
 def name_problem(answers: Mapping[str, object], taken: bool | None) -> str | None:
     """Return what there is to say of a distribution name, as `name_taken` found it, if anything."""
     name = str(answers.get("project_slug"))
-    if taken is None:
-        return f"project_slug {name!r}: not checked against PyPI, pip's index gave no answer"
     if not taken:
-        return None
+        unknown = f"project_slug {name!r}: not checked against PyPI, pip's index gave no answer"
+        return unknown if taken is None else None
     organization = re.sub(r"[^a-z0-9]+", "-", str(answers.get("organization")).lower()).strip("-")
     better = "another name" if name.startswith(f"{organization}-") else f"{organization}-{name}"
     return (
@@ -231,8 +216,7 @@ def name_problem(answers: Mapping[str, object], taken: bool | None) -> str | Non
 def remove_nested(output_dir: Path, slug: str) -> None:
     """Remove the empty folders that cookiecutter made below `output_dir` for a slug with slashes.
 
-    It deletes the project folder of a refused run itself, but not that folder's parents.
-    Folders in other places and folders with something in them stay.
+    It deletes a refused project's folder itself, but not the parents of that folder.
     """
     project = output_dir / slug
     for folder in (project, *project.parents):
@@ -246,9 +230,7 @@ def remove_nested(output_dir: Path, slug: str) -> None:
 def main() -> int:
     """Print every problem to stderr; return the exit status, 1 if there was one."""
     # Percent-encoded, no answer can end the string: answers stay data.
-    answers: dict[str, object] = json.loads(
-        urllib.parse.unquote("{{ cookiecutter | jsonify | urlencode }}")
-    )
+    answers: dict[str, object] = json.loads(unquote("{{ cookiecutter | jsonify | urlencode }}"))
     found = problems(answers)
     taken = None if found else name_taken(str(answers["project_slug"]))
     said = None if found else name_problem(answers, taken)
@@ -256,8 +238,7 @@ def main() -> int:
         found = [said]
     elif said:
         print(f"Warning: {said}", file=sys.stderr)
-    for line in found:
-        print(line, file=sys.stderr)
+    sys.stderr.writelines(f"{line}\n" for line in found)
     if found and "_output_dir" in answers:
         output_dir = Path(str(answers["_output_dir"])).resolve()
         os.chdir(output_dir)

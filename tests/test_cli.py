@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from baking import bake
+from baking import TEMPLATE, bake
 from commands import S3INDEX, STUBS
 from distributions import sdist, wheel
 from s3index.config import Config
