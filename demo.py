@@ -43,7 +43,7 @@ def main() -> None:
         home = Path(folder)
         say("1. Answer the template's questions: organisation Acme, library Common, team devtools.")
         library = bake(home)
-        say(f"   A repository: {library.name}/, with {len(files_of(library))} files.")
+        say(f"   A repository: {library.name}/.")
         say("2. Publish 0.1.0 to an S3 server that lives only as long as this demo.")
         with preview(library) as (index, environment):
             say(f"   The team's index: {index}")
@@ -85,11 +85,6 @@ def bake(home: Path) -> Path:
     command += ["--config-file", str(settings), "--output-dir", str(home)]
     run(command + [f"{key}={value}" for key, value in ANSWERS.items()], home)
     return home / "acme-common"
-
-
-def files_of(library: Path) -> list[str]:
-    """Return the files that git holds in the new repository."""
-    return run(["git", "ls-files"], library).splitlines()
 
 
 def bump(library: Path, old: str, new: str) -> None:

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from baking import TEMPLATE
+from baking import TEMPLATE, bake, run
 
+TEMPLATES_OWN = ("s3index/", "infra/", ".github/")
 README = (TEMPLATE / "README.md").read_text(encoding="utf-8")
 
 
@@ -42,3 +43,23 @@ def test_every_question_is_explained() -> None:
     explained = re.findall(r"`(\w+)`", " ".join(rows))
     assert explained[: len(asked)] == asked
     assert set(answers["__prompts__"]) == set(asked)
+
+
+def test_the_size_of_a_repository_is_what_it_says(tmp_path: Path) -> None:
+    project = bake(tmp_path)
+    lines = {
+        path: len((project / path).read_text(encoding="utf-8").splitlines())
+        for path in run(["git", "ls-files"], project).split()
+    }
+    theirs = {path: lines[path] for path in lines if not path.startswith(TEMPLATES_OWN)}
+    said = (
+        f"An owner gets {len(lines)} files with about {sum(lines.values()):,.0f} lines. "
+        f"{len(theirs)} files with about {sum(theirs.values())} lines are theirs to change"
+    )
+    # To the nearest hundred: a line more is no news.
+    rounded = re.sub(r"[\d,]+(?= lines)", lambda match: _hundreds(match.group()), said)
+    assert rounded in " ".join(README.split())
+
+
+def _hundreds(number: str) -> str:
+    return f"{round(int(number.replace(',', '')), -2):,}"
