@@ -1,6 +1,7 @@
 """verify and repair against an S3 server over HTTP: every kind of damage, named and mended."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from packaging.version import Version
 
 from distributions import sdist, wheel
+from s3index import site
 from s3index.bucket import Bucket
 from s3index.config import Config
 from s3index.publish import yank
@@ -220,3 +222,36 @@ def test_publish_refuses_what_repair_mends(
     assert release(newer, wheel(tmp_path, version="0.3.0"))
     assert json.loads(objects(s3, published)[FOLDER])["versions"] == ["0.1.0", "0.2.0", "0.3.0"]
     assert findings(published) == []
+
+
+def older(body: bytes) -> bytes:
+    """Return an object as another version of the template may have written it."""
+    assert site.RENDERER.encode() in body
+    return body.replace(site.RENDERER.encode(), b"s3index 0.0.9, dumb-pypi 1.14.0", 1) + b" "
+
+
+@pytest.mark.parametrize(
+    "path", ["index.html", "simple/index.html", "simple/acme-other/", "pypi/acme-other/json"]
+)
+def test_a_neighbours_other_version_of_the_template_is_no_finding(
+    s3: "S3Client", published: Config, path: str
+) -> None:
+    key = f"{SITE}{path}"
+    body = objects(s3, published)[key]
+    replaced(key, older(body))(s3, published.bucket)
+    assert findings(published) == []
+    replaced(key, body + b" ")(s3, published.bucket)
+    assert findings(published) == [f"{key}: not what the pages give"]
+
+
+@pytest.mark.parametrize("changed", ["digest", "serial"])
+def test_an_older_version_hides_no_other_file_and_no_older_state(
+    s3: "S3Client", published: Config, changed: str
+) -> None:
+    key = f"{SITE}simple/acme-other/"
+    body = older(objects(s3, published)[key])
+    digest = re.findall(rb"sha256=[0-9a-f]{8}", body)[0]
+    before, after = (digest, b"sha256=00000000") if changed == "digest" else (b": 1}", b": 0}")
+    assert before in body
+    replaced(key, body.replace(before, after))(s3, published.bucket)
+    assert findings(published) == [f"{key}: not what the pages give"]

@@ -9,6 +9,7 @@ import re
 import tempfile
 from dataclasses import replace
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +17,14 @@ from urllib.parse import quote
 from dumb_pypi.main import Package, Settings, build_repo
 from packaging.version import Version
 
-from s3index import install
+from s3index import __version__, install
 from s3index.config import Config, Keys
 from s3index.page import File, Page, serials, version_of
 
+RENDERER = f"s3index {__version__}, dumb-pypi {version('dumb-pypi')}"
 SERIALS = re.compile(rb"serials\W+({[^{}]*})")
+RENDERED_BY = re.compile(rb"by (s3index [^ ,]+, dumb-pypi [^ \"]+)")
+DIGEST = re.compile(rb"\b[0-9a-f]{64}\b")
 HTML = "text/html; charset=utf-8"
 PHONE = b'<head>\n        <meta name="viewport" content="width=device-width">'
 CONTENT_TYPES = {".txt": "text/plain; charset=utf-8", "json": "application/json"}
@@ -39,6 +43,20 @@ def serials_of(body: bytes) -> dict[str, int]:
     except ValueError:
         return {}
     return {name: number for name, number in said.items() if isinstance(number, int)}
+
+
+def same_state(body: bytes, other: bytes) -> bool:
+    """Tell whether an object is what other versions of s3index or dumb-pypi make of `other`.
+
+    A team's libraries need not all have the same version of the template.
+    """
+    by = RENDERED_BY.findall(body)
+    return (
+        bool(by)
+        and by[-1] != RENDERER.encode()
+        and serials_of(body) == serials_of(other)
+        and set(DIGEST.findall(body)) == set(DIGEST.findall(other))
+    )
 
 
 def project_keys(keys: Keys, project: str) -> list[str]:
@@ -64,7 +82,8 @@ def project_site(page: Page, config: Config) -> dict[str, bytes]:
     # dumb-pypi's page of a project has the files; how to install it goes before their list.
     how = install.html(replace(config, project=name)).encode()
     html = rendered[f"simple/{name}/index.html"].replace(b"<ul>", how + b"<ul>", 1) + _comment(made)
-    document = {**json.loads(rendered[f"pypi/{name}/json"]), "serials": made}
+    document = json.loads(rendered[f"pypi/{name}/json"])
+    document |= {"rendered": f"by {RENDERER}", "serials": made}
     bodies = (html, html, json.dumps(document).encode() + b"\n")
     return dict(zip(project_keys(config.keys, name), bodies, strict=True))
 
@@ -192,4 +211,4 @@ def _dumb_pypi(
 
 
 def _comment(made: dict[str, int]) -> bytes:
-    return f"<!-- serials {json.dumps(made)} -->\n".encode()
+    return f"<!-- serials {json.dumps(made)} by {RENDERER} -->\n".encode()
