@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,10 +15,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 from packaging.version import Version
 
+from administrator import repository, tell_moto
 from s3index.config import Config
 from standin import StandIn, standing_in, verifies_checksums
 
 if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
 
 REGION: Final = "eu-central-1"
@@ -99,3 +103,46 @@ def wire(endpoint: str, s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iter
     with standing_in(verifies_checksums, endpoint) as stand_in:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", stand_in.url)
         yield stand_in
+
+
+@pytest.fixture(scope="session")
+def moto_process() -> Iterator[str]:
+    """Run moto's server in a process of its own, where no account may read another's buckets."""
+    process = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("s3server.py")],
+        env=os.environ | {"MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    with process.stdout:
+        yield process.stdout.readline().strip()
+        process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def account(moto_process: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Empty that server and point boto3 at it for every service; return its address."""
+    tell_moto(moto_process, "reset")
+    tell_moto(moto_process, "reset-auth", "inf")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_process)
+    return moto_process
+
+
+@pytest.fixture
+def storage(account: str) -> "S3Client":
+    """Return a client of the account's S3."""
+    return boto3.client("s3", region_name=REGION)
+
+
+@pytest.fixture
+def iam(account: str) -> "IAMClient":
+    """Return a client of the account's IAM."""
+    return boto3.client("iam", region_name=REGION)
+
+
+@pytest.fixture
+def acme(account: str, tmp_path: Path) -> Config:
+    """Return the settings of acme-common's repository, with public access."""
+    return repository(tmp_path)

@@ -25,6 +25,8 @@ class Seen:
     key: str
     headers: dict[str, str]
     body: bytes
+    bucket: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,9 @@ def standing_in(rule: Rule, upstream: str) -> Iterator[StandIn]:
             body = self.rfile.read(length)
             if len(body) < length:
                 raise ConnectionError("the client died while it sent")
-            key = unquote(urlsplit(self.path).path).partition("/")[2].partition("/")[2]
-            seen = Seen(self.command, key, dict(self.headers), body)
+            url = urlsplit(self.path)
+            bucket, _, key = unquote(url.path).partition("/")[2].partition("/")
+            seen = Seen(self.command, key, dict(self.headers), body, bucket, url.query)
             stand_in.seen.append(seen)
             answer = rule(seen) or forward(upstream, self.path, seen)
             if not answer.status:
@@ -100,7 +103,8 @@ def standing_in(rule: Rule, upstream: str) -> Iterator[StandIn]:
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
 
-        do_GET = do_PUT = do_HEAD = answer  # noqa: N815 (the names http.server asks for)
+        # The names that http.server asks for.
+        do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815
 
     server = _Server(("127.0.0.1", 0), Handler)
     stand_in = StandIn(f"http://127.0.0.1:{server.server_port}")

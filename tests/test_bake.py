@@ -80,6 +80,7 @@ def test_every_combination_renders_valid_files(
         "bucket": "acme-packages",
         "region": "eu-central-1",
         "access": access,
+        **({"networks": [], "vpc_endpoints": []} if access == "network" else {}),
     }
     code = {path for path in project if path.startswith(("src/", "tests/"))}
     package = {"src/acme_common/__init__.py", "src/acme_common/py.typed"}

@@ -143,6 +143,39 @@ def repair(verbose: Verbose = False) -> None:
             raise typer.Exit(1)
 
 
+@app.command(epilog="Example: python -m s3index provision --dry-run")
+def provision(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
+    ] = False,
+    bucket_only: Annotated[
+        bool, typer.Option("--bucket-only", help="Leave the role to somebody else.")
+    ] = False,
+    role_only: Annotated[
+        bool, typer.Option("--role-only", help="Leave the bucket to somebody else.")
+    ] = False,
+) -> None:
+    """Make the bucket and the role that publishes, or adjust them: once, as an administrator.
+
+    Says of each setting whether it was created, changed or unchanged, and what is left to do.
+    """
+    from s3index import access
+    from s3index.provision import provision_bucket, provision_role
+
+    if bucket_only and role_only:
+        raise typer.BadParameter("--bucket-only and --role-only exclude each other.")
+    with _refusals():
+        config = load(ROOT)
+        # All settings before the first request, so that nothing is left half done.
+        readers = None if role_only else access.readers(config)
+        publisher = None if bucket_only else access.publisher(config)
+        if readers:
+            provision_bucket(config, readers, typer.echo, dry_run=dry_run)
+        if publisher:
+            role = provision_role(config, publisher, typer.echo, dry_run=dry_run)
+            console.left_on_github(publisher, role)
+
+
 @app.command(epilog="Example: python -m s3index preview --open")
 def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     """Publish to an S3 server on this machine and serve the index until Ctrl-C.

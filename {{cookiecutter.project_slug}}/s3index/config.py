@@ -70,6 +70,11 @@ class Config:
         """Return the keys of this repository's team."""
         return Keys(self.team)
 
+    @property
+    def partition(self) -> str:
+        """Return the AWS partition of the region, which ARNs start with."""
+        return _partition(self.region)[0]
+
     def address(self, key: str) -> str:
         """Return the public URL of an object."""
         return f"{self.url}/{quote(key)}"
@@ -80,15 +85,7 @@ def load(root: Path) -> Config:
 
     Raises Refused if the file or a setting is missing or has the wrong form.
     """
-    path = root / "pyproject.toml"
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Refused(
-            f"There is no pyproject.toml in {root}. Run s3index from the repository's root."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refused(f"pyproject.toml cannot be read: {error}.") from None
+    document = read(root)
     project = _table(document, "project")
     tool = _table(document, "tool")
     settings = _table(tool, "s3index", "tool.s3index")
@@ -115,6 +112,18 @@ def load(root: Path) -> Config:
     )
 
 
+def read(root: Path) -> dict[str, Any]:
+    """Return `root`'s pyproject.toml as it is; raises Refused if it is missing or no TOML."""
+    try:
+        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Refused(
+            f"There is no pyproject.toml in {root}. Run s3index from the repository's root."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Refused(f"pyproject.toml cannot be read: {error}.") from None
+
+
 def _table(document: dict[str, Any], name: str, shown: str | None = None) -> dict[str, Any]:
     table = document.get(name)
     if not isinstance(table, dict):
@@ -139,7 +148,15 @@ def _endpoint() -> str | None:
 def _public_url(bucket: str, region: str, endpoint: str | None) -> str:
     if endpoint:
         return f"{endpoint.rstrip('/')}/{bucket}"
-    # The DNS suffix is the AWS partition's: China and the European Sovereign Cloud have their own.
-    suffixes = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
-    suffix = suffixes.get(region.split("-", 1)[0], "amazonaws.com")
-    return f"https://{bucket}.s3.{region}.{suffix}"
+    return f"https://{bucket}.s3.{region}.{_partition(region)[1]}"
+
+
+def _partition(region: str) -> tuple[str, str]:
+    """Return the AWS partition of a region and its DNS suffix."""
+    partitions = {
+        "cn-": ("aws-cn", "amazonaws.com.cn"),
+        "us-gov-": ("aws-us-gov", "amazonaws.com"),
+        "eusc-": ("aws-eusc", "amazonaws.eu"),
+    }
+    found = (names for start, names in partitions.items() if region.startswith(start))
+    return next(found, ("aws", "amazonaws.com"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from s3index import install, names
+from s3index.access import Publisher, ask_github
 from s3index.config import Config
 from s3index.release import Distribution
 
@@ -79,3 +80,24 @@ def warn_of_name(config: Config) -> None:
     if said:
         typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
         typer.echo(said, err=True)
+
+
+def left_on_github(publisher: Publisher, role: str) -> None:
+    """Print the role's ARN and, as commands, the settings that only GitHub can make."""
+    repository = publisher.repository
+    environment = f"repos/{repository}/environments/release"
+    typer.echo(
+        f"\nThe publisher's role: {role}\n\n"
+        f"Left to do on GitHub, once, as an administrator of {repository}:\n\n"
+        f"    gh api -X PUT {environment} -F 'deployment_branch_policy[protected_branches]=false' "
+        "-F 'deployment_branch_policy[custom_branch_policies]=true'\n"
+        f"    gh api -X POST {environment}/deployment-branch-policies -f 'name=v*' -f type=tag\n"
+        f"    gh variable set S3INDEX_ROLE --env release --repo {repository} --body {role}"
+    )
+    if not publisher.has_ids:
+        typer.echo(
+            f"\nThe role trusts tokens of {publisher.subject}. GitHub puts numbers into those of "
+            "every repository that was made,\nrenamed or moved since 15 July 2026. For such a one, "
+            'write what this prints as github_subject = "…" into\n[tool.s3index], and run this '
+            f"again:\n\n    {ask_github(repository)}"
+        )

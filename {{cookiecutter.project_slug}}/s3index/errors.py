@@ -6,7 +6,12 @@ from s3index.config import Refused
 
 SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
-INVALID = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
+INVALID = (
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+)
 ELSEWHERE = (
     "PermanentRedirect",
     "AuthorizationHeaderMalformed",
@@ -53,8 +58,31 @@ def refused_by_server(error: ClientError, bucket: str) -> Refused:
     return Refused(f"{error.operation_name} on bucket {bucket} failed: {name} {said}".rstrip())
 
 
-def not_reached(error: BotoCoreError, bucket: str) -> Refused:
+def not_reached(error: BotoCoreError | ValueError, bucket: str) -> Refused:
     """Return the refusal for an error that came before any answer of the server."""
     if isinstance(error, NoCredentialsError):
         return Refused(f"There are no AWS credentials. {SIGN_IN}")
     return Refused(f"Bucket {bucket} cannot be reached: {error}")
+
+
+def refused_to_provision(error: ClientError, bucket: str) -> Refused:
+    """Return the refusal for an error that stopped `provision`; what it did before stays done."""
+    name, operation = code(error), error.operation_name
+    said = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
+    if name == "BucketAlreadyExists":
+        return Refused(
+            f"Bucket {bucket} belongs to another account. Choose another in [tool.s3index]."
+        )
+    if name in (*EXPIRED, *INVALID) or is_elsewhere(error):
+        return refused_by_server(error, bucket)
+    if status(error) != 403:
+        return Refused(f"{operation} failed: {name} {said}".rstrip())
+    if "Bucket" in operation or "PublicAccessBlock" in operation:
+        return Refused(
+            f"{operation} on {bucket} is denied: {said}. Sign in as an administrator of the "
+            "bucket's account; if the bucket is not yours, choose another in [tool.s3index]."
+        )
+    return Refused(
+        f"{operation} is denied: {said}. Sign in as an administrator, or leave the role to one "
+        "with --bucket-only."
+    )

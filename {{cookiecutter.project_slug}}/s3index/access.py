@@ -1,0 +1,136 @@
+"""Who may read the bucket and who may publish: what pyproject.toml says of it, checked.
+
+Everything here ends up in policies. There, a star or a dollar would be a pattern or a variable,
+so names have to be names.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from s3index.config import Config, Refused, read
+
+BROADEST = {4: 8, 6: 32}
+"""The shortest prefixes that S3 does not take for the whole internet (S3 User Guide, "Blocking
+public access", on aws:SourceIp)."""
+
+
+@dataclass(frozen=True)
+class Readers:
+    """`access` is `public`, or `network` for CIDR blocks and VPC endpoints: at least one."""
+
+    access: str
+    networks: tuple[str, ...] = ()
+    vpc_endpoints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """The repository on GitHub, as owner/name, and how its OIDC tokens' subjects start."""
+
+    repository: str
+    subject: str
+
+    @property
+    def has_ids(self) -> bool:
+        """Tell whether the subject has the numbers by which GitHub knows owner and repository."""
+        return "@" in self.subject
+
+
+def readers(config: Config) -> Readers:
+    """Return who may read; raises Refused if the settings are missing or not usable."""
+    _check_names(config, "bucket")
+    settings = _settings(config)
+    access = settings.get("access")
+    if access not in ("public", "network"):
+        raise Refused(
+            f"access = {access!r} in [tool.s3index] is not usable. "
+            'Write access = "public" or access = "network".'
+        )
+    if access == "public":
+        return Readers("public")
+    found = Readers(
+        "network",
+        _list(settings, "networks", _check_network),
+        _list(settings, "vpc_endpoints", _check_vpc_endpoint),
+    )
+    if not found.networks and not found.vpc_endpoints:
+        raise Refused(
+            'access = "network" needs networks in [tool.s3index], such as networks = '
+            '["203.0.113.0/24"], or VPC endpoints, such as vpc_endpoints = ["vpce-1a2b3c4d"].'
+        )
+    return found
+
+
+def publisher(config: Config) -> Publisher:
+    """Return who may publish; raises Refused if the settings are missing or not usable."""
+    _check_names(config, "bucket", "team", "project")
+    urls = read(config.root)["project"].get("urls")
+    url = str(urls.get("Repository")) if isinstance(urls, dict) else "None"
+    found = re.fullmatch(r"https://github\.com/([A-Za-z0-9-]+/[\w.-]+?)(\.git)?/?", url, re.ASCII)
+    if not found:
+        raise Refused(
+            f"Repository = {url!r} in [project.urls] is no repository on GitHub. Write its address "
+            "such as https://github.com/acme/acme-common: only its releases will get the role."
+        )
+    repository = found[1]
+    subject = _settings(config).get("github_subject", f"repo:{repository}")
+    with_ids = "repo:" + "/".join(rf"{re.escape(name)}(@\d+)?" for name in repository.split("/"))
+    if not isinstance(subject, str) or not re.fullmatch(with_ids, subject, re.ASCII):
+        raise Refused(
+            f"github_subject = {subject!r} in [tool.s3index] does not name {repository}, the "
+            f"repository in [project.urls]. Write what this prints: {ask_github(repository)}"
+        )
+    return Publisher(repository, subject)
+
+
+def ask_github(repository: str) -> str:
+    """Return the command that prints how the subjects of a repository's tokens start."""
+    return f"gh api repos/{repository}/actions/oidc/customization/sub --jq .sub_claim_prefix"
+
+
+def _settings(config: Config) -> dict[str, object]:
+    return dict(read(config.root)["tool"]["s3index"])
+
+
+def _check_names(config: Config, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
+            raise Refused(
+                f"{name} = {value!r} in pyproject.toml cannot be part of a policy. Write a name of "
+                "a-z, 0-9 and hyphens."
+            )
+
+
+def _list(settings: dict[str, object], key: str, check: Callable[[str], None]) -> tuple[str, ...]:
+    values = settings.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise Refused(f"{key} = {values!r} in [tool.s3index] is no list of texts. Write one.")
+    for value in values:
+        check(value)
+    return tuple(dict.fromkeys(values))
+
+
+def _check_network(value: str) -> None:
+    try:
+        network = ip_network(value)
+    except ValueError as error:
+        raise Refused(
+            f"networks in [tool.s3index]: {error}. Write a CIDR block such as 203.0.113.0/24."
+        ) from None
+    broadest = BROADEST[network.version]
+    if network.prefixlen < broadest:
+        raise Refused(
+            f"networks in [tool.s3index]: S3 takes {value} for the whole internet. Name networks "
+            f'of /{broadest} or smaller, or set access = "public".'
+        )
+
+
+def _check_vpc_endpoint(value: str) -> None:
+    if not re.fullmatch(r"vpce-[0-9a-f]{8}([0-9a-f]{9})?", value):
+        raise Refused(
+            f"vpc_endpoints in [tool.s3index]: {value!r} is no VPC endpoint's id, such as "
+            "vpce-1a2b3c4d. Correct it."
+        )
