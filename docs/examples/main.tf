@@ -1,0 +1,172 @@
+# What `python -m s3index provision` makes, for organisations that have Terraform make it.
+#
+# The policies are the generated repository's own files: `infra` is the path of its folder infra/.
+# The other variables are settings in its pyproject.toml. Bucket and OIDC provider exist once: for
+# a second repository keep the role, and leave out what is there.
+
+terraform {
+  required_version = ">= 1.9"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.81"
+    }
+  }
+}
+
+variable "infra" {
+  description = "Path of the generated repository's folder infra/."
+  type        = string
+}
+
+variable "project" {
+  description = "The project's name: what pip installs."
+  type        = string
+}
+
+variable "team" {
+  description = "The team's prefix in the bucket."
+  type        = string
+}
+
+variable "bucket" {
+  description = "The bucket of the index."
+  type        = string
+}
+
+variable "access" {
+  description = "Who may read: public, or network for the two lists below."
+  type        = string
+
+  validation {
+    condition     = contains(["public", "network"], var.access)
+    error_message = "Write public or network."
+  }
+  validation {
+    condition     = var.access == "public" || length(var.networks) + length(var.vpc_endpoints) > 0
+    error_message = "The access network needs networks or vpc_endpoints."
+  }
+}
+
+variable "networks" {
+  description = "CIDR blocks that may read; none broader than /8 (IPv4) or /32 (IPv6)."
+  type        = list(string)
+  default     = []
+}
+
+variable "vpc_endpoints" {
+  description = "Ids of VPC endpoints for S3 that may read."
+  type        = list(string)
+  default     = []
+}
+
+variable "subject" {
+  description = "What `gh api repos/OWNER/NAME/actions/oidc/customization/sub` calls sub_claim_prefix."
+  type        = string
+}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  bucket_policy = jsondecode(templatefile("${var.infra}/bucket-policy.${var.access}.json", {
+    partition     = data.aws_partition.current.partition
+    bucket        = var.bucket
+    networks      = join("\", \"", var.networks)
+    vpc_endpoints = join("\", \"", var.vpc_endpoints)
+  }))
+  # A list that is empty lets nobody in: its statements go.
+  statements = [
+    for statement in local.bucket_policy.Statement : statement
+    if !strcontains(jsonencode(statement), "[\"\"]")
+  ]
+  publisher_policy = templatefile("${var.infra}/publisher-policy.json", {
+    partition = data.aws_partition.current.partition
+    bucket    = var.bucket
+    team      = var.team
+  })
+  publisher_trust = templatefile("${var.infra}/publisher-trust.json", {
+    partition = data.aws_partition.current.partition
+    account   = data.aws_caller_identity.current.account_id
+    subject   = var.subject
+  })
+}
+
+resource "aws_s3_bucket" "index" {
+  bucket = var.bucket
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_s3_bucket_ownership_controls" "index" {
+  bucket = aws_s3_bucket.index.id
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "index" {
+  bucket                  = aws_s3_bucket.index.id
+  block_public_acls       = true
+  ignore_public_acls      = true
+  block_public_policy     = var.access == "network"
+  restrict_public_buckets = var.access == "network"
+}
+
+resource "aws_s3_bucket_versioning" "index" {
+  bucket = aws_s3_bucket.index.id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "index" {
+  bucket = aws_s3_bucket.index.id
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+resource "aws_s3_bucket_website_configuration" "index" {
+  bucket = aws_s3_bucket.index.id
+  index_document {
+    suffix = "index.html"
+  }
+}
+
+resource "aws_s3_bucket_policy" "index" {
+  bucket = aws_s3_bucket.index.id
+  policy = jsonencode(merge(local.bucket_policy, { Statement = local.statements }))
+
+  # S3 refuses a public policy while the block is on.
+  depends_on = [aws_s3_bucket_public_access_block.index]
+}
+
+resource "aws_iam_openid_connect_provider" "github" {
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+resource "aws_iam_role" "publisher" {
+  name                 = "s3index.${var.team}.${var.project}"
+  assume_role_policy   = local.publisher_trust
+  max_session_duration = 3600
+
+  depends_on = [aws_iam_openid_connect_provider.github]
+}
+
+resource "aws_iam_role_policy" "publisher" {
+  name   = "s3index-publish"
+  role   = aws_iam_role.publisher.id
+  policy = local.publisher_policy
+}
+
+output "role" {
+  description = "For the variable S3INDEX_ROLE of the environment release on GitHub."
+  value       = aws_iam_role.publisher.arn
+}
