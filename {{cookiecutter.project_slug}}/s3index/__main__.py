@@ -3,7 +3,6 @@
 import atexit
 import gc
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from packaging.version import InvalidVersion, Version
 
 from s3index import __version__, build, console, release
-from s3index.config import Config, Refused, load
+from s3index.config import Config, load
 
 if TYPE_CHECKING:
     from s3index.bucket import Bucket, Uploaded
@@ -80,7 +79,7 @@ def publish(
 
     A release never changes: publishing it again does nothing, or finishes what was cut off.
     """
-    with _refusals(), _distributions(config := load(ROOT), files) as found:
+    with console.refusals(), _distributions(config := load(ROOT), files) as found:
         if dry_run:
             console.show_plan(config, found)
         else:
@@ -120,7 +119,7 @@ def verify(
 
     Prints a line for each difference and changes nothing.
     """
-    with _refusals():
+    with console.refusals():
         _verify(load(ROOT), deep=deep, verbose=verbose)
 
 
@@ -132,7 +131,7 @@ def repair(verbose: Verbose = False) -> None:
     """
     from s3index.repair import repair as protocol
 
-    with _refusals():
+    with console.refusals():
         config = load(ROOT)
         problems = _bucket(config, verbose=verbose).run(protocol(config))
         for problem in problems:
@@ -164,7 +163,7 @@ def provision(
 
     if bucket_only and role_only:
         raise typer.BadParameter("--bucket-only and --role-only exclude each other.")
-    with _refusals():
+    with console.refusals():
         config = load(ROOT)
         # All settings before the first request, so that nothing is left half done.
         readers = None if role_only else access.readers(config)
@@ -184,27 +183,11 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     """
     from s3index.preview import embedded
 
-    with _refusals(), embedded(ROOT) as config:
+    with console.refusals(), embedded(ROOT) as config:
         with _distributions(config, None) as found:
             _publish(config, found, verbose=verbose)
         console.how_to_install(config, open_page=open_page)
-        typer.echo("\nServing until Ctrl-C.")
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            typer.echo("Stopped; nothing is left behind.")
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Say what is wrong in a line or two instead of a traceback, and exit with 1."""
-    try:
-        yield
-    except Refused as refusal:
-        typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(refusal), err=True)
-        raise typer.Exit(1) from None
+        console.until_interrupted()
 
 
 @contextmanager
@@ -234,7 +217,7 @@ def _publish(config: Config, found: list[release.Distribution], *, verbose: bool
 def _mark(version: Version, yanked: bool | str, *, verbose: bool) -> None:
     from s3index.publish import yank as protocol
 
-    with _refusals():
+    with console.refusals():
         config = load(ROOT)
         changed = _bucket(config, verbose=verbose).run(protocol(config, version, yanked))
         state = "yanked" if yanked else "not yanked"
@@ -245,13 +228,7 @@ def _verify(config: Config, *, deep: bool, verbose: bool) -> None:
     from s3index.verify import verify as protocol
 
     findings = _bucket(config, verbose=verbose).run(protocol(config, deep=deep))
-    for finding in findings:
-        typer.echo(finding)
-    if findings:
-        count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
-        typer.echo(f"{count}. `python -m s3index repair` rebuilds the pages.")
-        raise typer.Exit(1)
-    typer.echo(f"The index of {config.team} is what the bucket holds.")
+    console.verified(config, findings)
 
 
 def _bucket(

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,22 @@ import typer
 
 from s3index import install, names
 from s3index.access import Publisher, ask_github
-from s3index.config import Config
+from s3index.config import Config, Refused
 from s3index.release import Distribution
 
 if TYPE_CHECKING:
     from s3index.bucket import Uploaded
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Say what is wrong in a line or two instead of a traceback, and exit with 1."""
+    try:
+        yield
+    except Refused as refusal:
+        typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(str(refusal), err=True)
+        raise typer.Exit(1) from None
 
 
 @contextmanager
@@ -80,6 +92,27 @@ def warn_of_name(config: Config) -> None:
     if said:
         typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
         typer.echo(said, err=True)
+
+
+def until_interrupted() -> None:
+    """Wait for Ctrl-C."""
+    typer.echo("\nServing until Ctrl-C.")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        typer.echo("Stopped; nothing is left behind.")
+
+
+def verified(config: Config, findings: Sequence[str]) -> None:
+    """Print what verify found, and exit with 1 if it found anything."""
+    for finding in findings:
+        typer.echo(finding)
+    if findings:
+        count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
+        typer.echo(f"{count}. `python -m s3index repair` rebuilds the pages.")
+        raise typer.Exit(1)
+    typer.echo(f"The index of {config.team} is what the bucket holds.")
 
 
 def left_on_github(publisher: Publisher, role: str) -> None:
