@@ -19,7 +19,7 @@ lint: .venv/ready  ## check style, imports and types, in place
 	@$(RUFF) check .
 	@$(RUFF) format --check .
 	@PYTHONPATH="{{cookiecutter.project_slug}}" $(BIN)/lint-imports --no-cache
-	@$(BIN)/mypy demo.py hooks tests "{{cookiecutter.project_slug}}/s3index" benchmarks
+	@$(BIN)/mypy demo.py hooks tests "{{cookiecutter.project_slug}}/s3index" benchmarks docs/examples
 
 format: .venv/ready  ## let ruff format and mend
 	@$(RUFF) format .
