@@ -51,7 +51,7 @@ def _said(key: str, body: bytes) -> Iterator[Link]:
     """Yield the links of one object as it says them: the URL, and the SHA-256."""
     if key.endswith("/constraints.txt"):
         for line in body.decode().splitlines():
-            if not line.startswith("#"):
+            if " @ " in line:
                 url, _, digest = line.split(" @ ")[1].partition("#sha256=")
                 yield url, digest
     elif key.startswith("packages/") and key.endswith("/"):

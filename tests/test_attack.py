@@ -13,10 +13,13 @@ import pytest
 
 from clients import Consumer, consumer
 from distributions import wheel
+from failing import fails
 from hostile import Hostile, hostile
 from printed import blocks, commands
 from s3index import install
+from s3index.bucket import Bucket
 from s3index.config import Config
+from s3index.publish import yank
 from world import at, release
 
 PRIVATE = ("acme-app", "acme-common", "acme-core")
@@ -109,6 +112,26 @@ def test_ours_and_never_the_strangers(scene: Scene, name: str) -> None:
     if way.relock:
         scene.client.shell(way.relock)
         assert scene.versions() == ["1.1"] * 3
+    scene.hostile.silent()
+
+
+# Not Poetry's for what acme-app needs: the text says to tie such names to the index, too.
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        ("pip", "acme-app"),
+        ("pip", "acme-core"),
+        ("pip, requirements.txt", "acme-common"),
+        ("uv", "acme-app"),
+        ("uv pip", "acme-core"),
+        ("Poetry", "acme-app"),
+    ],
+)
+def test_not_even_if_every_release_of_ours_is_yanked(scene: Scene, name: str, gone: str) -> None:
+    settings = at(scene.config, "1.0", gone)
+    Bucket(settings).run(yank(settings, settings.version, "it leaks"))
+    said = fails(scene.client.shell, ways(scene.text)[name].install)
+    assert (f"{gone}<0" in said) == name.startswith("pip")
     scene.hostile.silent()
 
 

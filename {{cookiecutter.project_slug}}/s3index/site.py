@@ -118,7 +118,8 @@ def constraints(team: Page, config: Config) -> bytes:
     """Return the newest release of each project as `name @ URL#sha256=…` (PEP 440, PEP 508).
 
     The file is a project's pure-Python wheel, else its sdist: one URL has to do for every
-    platform. pip and uv read it with `-c`, and take each of these names from nowhere else.
+    platform. pip and uv read it with `-c`, and take each of these names from nowhere else; one
+    whose releases are all yanked they do not take at all.
     """
     base = config.address(config.keys.team_page)
     lines = [f"# The newest release of each project of {config.team}, for pip install -c."]
@@ -126,7 +127,8 @@ def constraints(team: Page, config: Config) -> bytes:
         files = said.get("_latest", {"files": []})["files"]
         file = min(files, key=_platforms, default=None)
         if file is None:
-            lines.append(f"# {said['name']}: every release is yanked.")
+            # Without a line the name would be free for PyPI: this lets no version be taken.
+            lines.append(f"{said['name']} <0  # every release is yanked")
         else:
             digest = file["hashes"]["sha256"]
             lines.append(f"{said['name']} @ {base}{file['url']}#sha256={digest}")
