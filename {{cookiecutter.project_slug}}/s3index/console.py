@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from s3index import install, names
+from s3index import install
 from s3index.access import Publisher, ask_github
 from s3index.config import Config, Refused
+from s3index.names import taken, warning
 from s3index.release import Distribution
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ def released(config: Config, found: Sequence[Distribution], *, new: bool) -> Non
             file.write(install.summary(config, headline))
 
 
+def warn_of_name(config: Config) -> None:
+    """Tell who has just released a project for the first time if a stranger has its name."""
+    said = warning(config.project, taken(config.project, config.address(config.keys.team_page)))
+    if said:
+        typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
+        typer.echo(said, err=True)
+
+
 def show_plan(config: Config, found: Sequence[Distribution]) -> None:
     """Print every key that a publish would write."""
     from s3index import site
@@ -83,15 +92,6 @@ def how_to_install(config: Config, *, open_page: bool) -> None:
             typer.echo(f"    {line}")
     if open_page:
         typer.launch(page)
-
-
-def warn_of_name(config: Config) -> None:
-    """Tell who has just released a project for the first time if a stranger has its name."""
-    found = names.taken(config.project, config.address(config.keys.team_page))
-    said = names.warning(config.project, found)
-    if said:
-        typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
-        typer.echo(said, err=True)
 
 
 def until_interrupted() -> None:
