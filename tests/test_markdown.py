@@ -18,6 +18,7 @@ RUN_BY = {
     "README.md": ["test_readme.py"],
     "CONTRIBUTING.md": ["test_markdown.py"],
     "docs/customising.md": ["test_customising.py"],
+    "docs/operations.md": ["test_operations.py"],
     "generated README.md": ["test_install_text.py"],
     "generated CONTRIBUTING.md": ["test_install_text.py"],
 }
