@@ -96,10 +96,12 @@ def ways(text: str) -> dict[str, Way]:
 
 
 WAYS = tuple(ways(install.TEXT.read_text(encoding="utf-8")))
+FULL = ("pip, a copy", "Poetry, a file")
+"""These need curl, or half a minute."""
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(way, marks=[pytest.mark.full] * (way == "pip, a copy")) for way in WAYS]
+    "name", [pytest.param(way, marks=[pytest.mark.full] * (way in FULL)) for way in WAYS]
 )
 def test_ours_and_never_the_strangers(scene: Scene, name: str) -> None:
     way = ways(scene.text)[name]
