@@ -148,3 +148,10 @@ def run(
 def python(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module of the Python which runs the tests."""
     return [sys.executable, "-m", module, *arguments]
+
+
+def pypi() -> str:
+    """Return the simple index that pip takes for PyPI, for poetry-plugin-pypi-mirror."""
+    code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+    default = run([sys.executable, "-c", code], Path.cwd()).strip()
+    return os.environ.get("PIP_INDEX_URL", default)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from baking import bake, run
+from baking import bake, pypi, run
 from clients import Consumer, consumer
 from distributions import wheel
 from hostile import hostile
@@ -119,7 +119,7 @@ def test_developing_and_releasing_as_the_readme_says(
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         # Some mirrors of PyPI have no JSON of the kind that Poetry asks PyPI itself for.
-        "POETRY_PYPI_MIRROR_URL": _pip_index(),
+        "POETRY_PYPI_MIRROR_URL": pypi(),
     }
     said = run(["bash", "-euc", set_up + develop + publish], project, settings)
     assert "Published acme-common 0.1.0 (2 files)." in said
@@ -130,9 +130,3 @@ def test_developing_and_releasing_as_the_readme_says(
     assert "mypy" in said
     assert "Failed" not in said
     assert "poetry.lock" in run(["git", "ls-files"], project)
-
-
-def _pip_index() -> str:
-    code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
-    default = run([sys.executable, "-c", code], Path.cwd()).strip()
-    return os.environ.get("PIP_INDEX_URL", default)
