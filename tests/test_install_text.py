@@ -111,7 +111,9 @@ def test_developing_and_releasing_as_the_readme_says(
     text = (project / "README.md").read_text()
     develop = blocks(text, "## Develop")[0]
     [set_up] = blocks("\n" + (project / "CONTRIBUTING.md").read_text(), "# Contributing")
-    [publish] = re.findall(r"`(poetry run python -m s3index publish)`", text)
+    # Signing in opens a browser; here the credentials are in the environment.
+    sign_in, publish = blocks(text, "## Release")[0].split("\n", 1)
+    assert sign_in == "aws sso login"
     assert "poetry install" in develop
     settings = {
         "HOME": str(tmp_path),
