@@ -56,9 +56,10 @@ def test_adding_again_changes_nothing(tmp_path: Path) -> None:
     assert pages.add(page, [later]) is page
 
 
-def test_other_bytes_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
+def test_other_bytes_are_refused(tmp_path: Path, digest: str) -> None:
     page = page_with(tmp_path, "0.1.0")
-    other = pages.entry(read(wheel(tmp_path, body="x = 1")), NOON, None)
+    other = {**page["files"][0], "hashes": {"sha256": digest}}
     with pytest.raises(
         Refused, match=r"acme-common 0\.1\.0 is released and releases are immutable"
     ):
@@ -69,6 +70,14 @@ def test_nothing_joins_a_yanked_version(tmp_path: Path) -> None:
     page = pages.mark(page_with(tmp_path, "0.1.0"), Version("0.1.0"), "it leaks")
     with pytest.raises(Refused, match=r"acme-common 0\.1\.0 is yanked"):
         pages.add(page, [pages.entry(read(sdist(tmp_path)), NOON, None)])
+
+
+def test_a_yank_holds_for_its_version_alone(tmp_path: Path) -> None:
+    page = pages.mark(page_with(tmp_path, "0.1.0", "0.2.0", "0.3.0"), Version("0.2.0"), True)
+    assert [file["yanked"] for file in page["files"]] == [False, True, False]
+    for version in ("0.1.0", "0.3.0"):
+        page = pages.add(page, [pages.entry(read(sdist(tmp_path, version=version)), NOON, None)])
+    assert len(page["files"]) == 5
 
 
 def test_arguments_are_not_changed(tmp_path: Path) -> None:
@@ -100,8 +109,8 @@ def test_newest(tmp_path: Path, versions: list[str], yanked: list[str], newest: 
     record = pages.record(page)
     assert record.get("_latest", {}).get("version") == newest
     assert record["_last-serial"] == len(versions) + len(yanked)
-    for file in record.get("_latest", {"files": []})["files"]:
-        assert file["url"] == f"acme-common/{file['filename']}"
+    urls = [file["url"] for file in record.get("_latest", {"files": []})["files"]]
+    assert urls == ([f"acme-common/acme_common-{newest}-py3-none-any.whl"] if newest else [])
 
 
 def test_yank_and_back(tmp_path: Path) -> None:
@@ -113,6 +122,13 @@ def test_yank_and_back(tmp_path: Path) -> None:
     assert back["files"] == page["files"]
     # The serial tells the two states apart, though their content is the same.
     assert back["meta"]["_last-serial"] == page["meta"]["_last-serial"] + 2
+
+
+def test_a_yank_of_what_is_not_there_names_the_last_five_versions(tmp_path: Path) -> None:
+    page = page_with(tmp_path, *(f"{number}.0" for number in range(1, 8)))
+    for missing in ("0.1", "9.0"):
+        with pytest.raises(Refused, match=r"the index has 3\.0, 4\.0, 5\.0, 6\.0, 7\.0\.$"):
+            pages.mark(page, Version(missing), True)
 
 
 def test_yanking_what_is_not_there(tmp_path: Path) -> None:
@@ -134,6 +150,9 @@ def test_join_takes_the_higher_serial() -> None:
     assert list(pages.serials(team(b=1, a=2))) == ["a", "b"]
     assert pages.serials(pages.join(team(a=2), team(a=1, b=1)["projects"])) == {"a": 2, "b": 1}
     assert pages.serials(pages.join(team(a=1), team(a=2)["projects"])) == {"a": 2}
+    told = {"name": "a", "_last-serial": 1, "_latest": {"version": "1", "files": []}}
+    first = pages.join(pages.new_team(), [told])
+    assert pages.join(first, team(a=1)["projects"]) is first
     same = team(a=1)
     assert pages.join(same, team(a=1)["projects"]) is same
 
@@ -168,6 +187,7 @@ FILE = {"filename": "a-1.tar.gz", "url": "a-1.tar.gz", "hashes": {"sha256": "0"}
         (b"{}", "it is not JSON of the simple repository API"),
         ({"meta": {"api-version": 1}}, "it is not JSON of the simple repository API"),
         ({"meta": {"api-version": "2.0"}}, r"it has version 2\.0 of the API, not 1\.x"),
+        ({"meta": {"api-version": "0.9"}}, r"it has version 0\.9 of the API, not 1\.x"),
         ({"meta": META, "name": "a"}, "it has no name or no files"),
         ({"meta": META, "files": []}, "it has no name or no files"),
         ({"meta": {"api-version": "1.1"}, "name": "a", "files": []}, "it has no _last-serial"),
