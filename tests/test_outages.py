@@ -157,6 +157,21 @@ def test_an_endpoint_that_is_not_there(
     assert pauses
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_web_page_in_place_of_s3(
+    config: Config, serve: Serve, tmp_path: Path, status: int, pauses: list[float]
+) -> None:
+    page = Answer(status, {"Content-Type": "text/html"}, b"<!doctype html><p>Sign in<p>")
+    serve(lambda seen: page)
+    said = refusal(config, wheel(tmp_path))
+    assert said == (
+        f"What answers for bucket {config.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign "
+        "in to the network."
+        if status == 200
+        else f"GetObject on bucket {config.bucket} failed: 500 Internal Server Error"
+    )
+
+
 def first(times: int, concerned: Callable[[Seen], bool], answer: Callable[[Seen], Answer]) -> Rule:
     """Return a rule for the first few requests that are concerned."""
     count = iter(range(times))

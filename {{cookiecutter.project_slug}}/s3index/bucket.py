@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
 from s3index.config import Config, Refused
-from s3index.errors import code, is_elsewhere, not_reached, refused_by_server, status
+from s3index.errors import ERRORS, code, is_elsewhere, refusal, status
 from s3index.release import sdist_metadata, wheel_metadata
 from s3index.steps import (
     CoreMetadata,
@@ -105,10 +105,8 @@ class Bucket:
         """Carry out one request and return the reply that `steps` describes for it."""
         try:
             reply = self._perform(request)
-        except ClientError as error:
-            raise refused_by_server(error, self.name) from None
-        except BotoCoreError as error:
-            raise not_reached(error, self.name) from None
+        except ERRORS as error:
+            raise refusal(error, self.name) from None
         if self._trace:
             self._trace(f"{type(request).__name__} {_subject(request)}: {_outcome(reply)}")
         return reply

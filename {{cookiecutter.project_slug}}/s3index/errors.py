@@ -1,9 +1,13 @@
 """What a person can do about the errors that S3, or the way to it, answers with."""
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from s3index.config import Refused
 
+NOT_REACHED = (BotoCoreError, ResponseParserError, KeyError, ValueError)
+"""What boto3, and who reads its replies, raise where nothing answers, or something else than S3."""
+ERRORS = (ClientError, *NOT_REACHED)
 SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
 INVALID = (
@@ -34,6 +38,13 @@ def is_elsewhere(error: ClientError) -> bool:
     return code(error) in ELSEWHERE or status(error) in (301, 302, 307)
 
 
+def refusal(error: Exception, bucket: str) -> Refused:
+    """Return the refusal for one of ERRORS."""
+    if isinstance(error, ClientError):
+        return refused_by_server(error, bucket)
+    return not_reached(error, bucket)
+
+
 def refused_by_server(error: ClientError, bucket: str) -> Refused:
     """Return the refusal for an error that the server answered with."""
     name = code(error)
@@ -58,10 +69,15 @@ def refused_by_server(error: ClientError, bucket: str) -> Refused:
     return Refused(f"{error.operation_name} on bucket {bucket} failed: {name} {said}".rstrip())
 
 
-def not_reached(error: BotoCoreError | ValueError, bucket: str) -> Refused:
-    """Return the refusal for an error that came before any answer of the server."""
+def not_reached(error: Exception, bucket: str) -> Refused:
+    """Return the refusal for an error that came before any answer of an S3 server."""
     if isinstance(error, NoCredentialsError):
         return Refused(f"There are no AWS credentials. {SIGN_IN}")
+    if isinstance(error, (ResponseParserError, KeyError)):
+        return Refused(
+            f"What answers for bucket {bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign in "
+            "to the network."
+        )
     return Refused(f"Bucket {bucket} cannot be reached: {error}")
 
 

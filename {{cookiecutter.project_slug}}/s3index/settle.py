@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from s3index.config import Config
-from s3index.errors import code, not_reached, refused_to_provision, status
+from s3index.errors import NOT_REACHED, code, not_reached, refused_to_provision, status
 from s3index.policies import same
 
 UNKNOWN = (405, 501)
@@ -70,5 +70,5 @@ def refusals(config: Config) -> Iterator[None]:
         yield
     except ClientError as error:
         raise refused_to_provision(error, config.bucket) from None
-    except (BotoCoreError, ValueError) as error:
+    except NOT_REACHED as error:
         raise not_reached(error, config.bucket) from None
