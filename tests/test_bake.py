@@ -249,3 +249,12 @@ def test_no_package_can_take_a_name_in_use(tmp_path: Path) -> None:
     assert {"opentelemetry", "boto3", "s3index", "tests"} <= taken
     for name in taken:
         assert problems(ANSWERS | {"package_name": name}), name
+
+
+def test_every_file_earns_its_place_in_the_design(tmp_path: Path) -> None:
+    design = (TEMPLATE / "docs" / "design.md").read_text(encoding="utf-8")
+    table = design.split("### What each file of a generated repository is for")[1].split("###")[0]
+    named = set(re.findall(r"`([^`]+)`", table)) | {"release.yml"}
+    for path in files(bake(tmp_path)):
+        parts = path.split("/")
+        assert {path, f"{parts[0]}/", parts[-1]} & named, path
