@@ -162,7 +162,7 @@ def test_a_web_page_in_place_of_s3(
     config: Config, serve: Serve, tmp_path: Path, status: int, pauses: list[float]
 ) -> None:
     page = Answer(status, {"Content-Type": "text/html"}, b"<!doctype html><p>Sign in<p>")
-    serve(lambda seen: page)
+    serve(lambda _: page)
     said = refusal(config, wheel(tmp_path))
     assert said == (
         f"What answers for bucket {config.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign "
