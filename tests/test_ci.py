@@ -90,3 +90,52 @@ def test_without_the_main_branch_nothing_is_released(tmp_path: Path) -> None:
 def test_it_is_tested_where_the_template_is() -> None:
     ours = (TEMPLATE / ".github" / "workflows" / "ci.yml").read_text()
     assert json.dumps(list(ci.PYTHONS)) in ours
+
+
+def git(folder: Path, *arguments: str) -> None:
+    person = ["-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com"]
+    subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def on_main(tmp_path: Path) -> Path:
+    """Return a repository whose commit is on origin's main."""
+    project = repository(tmp_path)
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Start")
+    git(project, "update-ref", "refs/remotes/origin/main", "HEAD")
+    return project
+
+
+def test_the_tag_of_the_version_on_main_may_be_released(
+    on_main: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ci, "ROOT", on_main)
+    ci.check_tag("refs/tags/v0.1.0")
+    assert capsys.readouterr().out == "v0.1.0 may be released.\n"
+    ci.print_settings()
+    assert json.loads(capsys.readouterr().out.removeprefix("settings="))["version"] == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("ref", "version", "said"),
+    [
+        ("refs/tags/v0.2.0", "0.1.0", r"Tag v0\.2\.0 is not v0\.1\.0, the version in"),
+        ("refs/tags/0.1.0", "0.1.0", r"Tag 0\.1\.0 is not v0\.1\.0"),
+        ("refs/heads/main", "0.1.0", "refs/heads/main is no tag"),
+        ("refs/tags/v0.1.0+dirty", "0.1.0+dirty", r"is a local one.* Write '0\.1\.0'"),
+        ("refs/tags/v0.1", "v0.1", r"is written '0\.1'"),
+    ],
+)
+def test_other_tags_are_refused(on_main: Path, ref: str, version: str, said: str) -> None:
+    settings = on_main / "pyproject.toml"
+    settings.write_text(settings.read_text().replace('"0.1.0"', f'"{version}"'))
+    with pytest.raises(Refused, match=said):
+        ci.refuse_tag(on_main, ref)
+
+
+def test_a_commit_that_is_not_on_main_is_refused(on_main: Path) -> None:
+    git(on_main, "commit", "--quiet", "--allow-empty", "--message", "Elsewhere")
+    with pytest.raises(Refused, match=r"The commit of v0\.1\.0 is not on main"):
+        ci.refuse_tag(on_main, "refs/tags/v0.1.0")
