@@ -14,6 +14,12 @@ TEMPLATE = Path(__file__).parents[1]
 PUBLISHER = TEMPLATE / "{{cookiecutter.project_slug}}" / "s3index"
 BENCH = TEMPLATE / ".venv-bench" / "bin"
 S3INDEX, S3PYPI, WITH_ROOT, THE_SCRIPT = "s3index", "s3pypi", "s3pypi, root index", "the script"
+THE_FLOOR = "the floor"
+FLOOR = """from botocore.session import get_session
+s3 = get_session().create_client("s3")
+for _ in range(4):
+    s3.list_objects_v2(Bucket="acme-s3pypi", MaxKeys=1)
+"""
 # The blog post's steps, for all files instead of for one that was scraped from Poetry's output.
 SCRIPT = f"""set -e
 for file in dist/*; do aws s3 cp "$file" s3://acme-script/packages/{NAME}/; done
@@ -73,6 +79,7 @@ class Library:
             Contender(S3INDEX, OURS, "s3index", ours),
             Contender(S3PYPI, "acme-s3pypi", "s3pypi", s3pypi),
             Contender(WITH_ROOT, "acme-s3pypi", "s3pypi", with_root),
+            Contender(THE_FLOOR, "acme-s3pypi", "s3pypi", [str(BENCH / "python"), "-c", FLOOR]),
             Contender(THE_SCRIPT, "acme-script", "script", ["sh", "deploy.sh"]),
         ]
 

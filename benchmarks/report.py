@@ -63,7 +63,7 @@ def _targets_table(results: Results) -> Rows:
         {
             "target": target.wanted,
             "measured": target.measured,
-            "": "met" if target.met else "not met",
+            "": {True: "met", False: "not met", None: ""}[target.met],
         }
         for target in targets(results)
     ]
