@@ -73,8 +73,9 @@ def test_a_name_that_is_taken(
     capsys: pytest.CaptureFixture[str], taken: bool | None, refuse: bool, status: int, said: str,
 ) -> None:  # fmt: skip
     pip = tmp_path / "pip"
-    asked = {True: "exit 0", False: "echo Getting page x; echo ': 404 Client Error'; exit 1"}
-    pip.write_text(f"#!/bin/sh\n{asked.get(taken, 'exit 1')}\n")  # type: ignore[call-overload]
+    unknown = "echo Getting page x; echo ': 404 Client Error'; exit 1"
+    answer = {True: "exit 0", False: unknown, None: "exit 1"}[taken]
+    pip.write_text(f"#!/bin/sh\n{answer}\n")
     pip.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert hook("pre_gen_project", _require_unused_name=refuse) == status
@@ -84,7 +85,7 @@ def test_a_name_that_is_taken(
 
 
 def test_pip_that_cannot_be_run_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pre_gen_project.shutil, "which", lambda _: "/no/such/pip")
+    monkeypatch.setattr("shutil.which", lambda _: "/no/such/pip")
     assert pre_gen_project.name_taken("acme-common") is None
 
 

@@ -84,7 +84,7 @@ def test_waiting_ends_with_ctrl_c(
         if error := next(waits):
             raise error
 
-    monkeypatch.setattr(console.time, "sleep", sleep)
+    monkeypatch.setattr("time.sleep", sleep)
     console.until_interrupted()
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "Serving until Ctrl-C.",
