@@ -174,6 +174,27 @@ def test_edge_of_what_is_valid_is_accepted(key: str, value: str) -> None:
     assert problems(ANSWERS | {key: value}) == []
 
 
+@pytest.mark.parametrize(
+    ("key", "limit"),
+    [
+        ("organization", 100),
+        ("project_name", 100),
+        ("description", 512),
+        ("author_name", 100),
+        ("project_slug", 64),
+        ("package_name", 64),
+    ],
+)
+def test_the_longest_answer(key: str, limit: int) -> None:
+    assert problems(ANSWERS | {key: "z" * limit}) == []
+    [line] = problems(ANSWERS | {key: "z" * (limit + 1)})
+    assert line.endswith(f": must have at most {limit} characters, not {limit + 1}")
+
+
+def test_a_composed_name_is_accepted_however_it_was_made() -> None:
+    assert problems(ANSWERS | {"author_name": b"Zo\xc3\xab".decode()}) == []
+
+
 def test_message_is_whole_and_shortens_a_huge_value() -> None:
     assert problems(ANSWERS | {"team": "Ünfug"}) == [f"team 'Ünfug': {TEAM}"]
     assert problems(ANSWERS | {"team": "x" * 1000}) == [f"team '{'x' * 68}...: {TEAM}"]
