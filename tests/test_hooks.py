@@ -195,6 +195,20 @@ def test_a_composed_name_is_accepted_however_it_was_made() -> None:
     assert problems(ANSWERS | {"author_name": b"Zo\xc3\xab".decode()}) == []
 
 
+@pytest.mark.parametrize("escaped", ["Zoe\\u0308", "\\u212bngstr\\u00f6m"])
+def test_a_name_in_another_form_is_refused(escaped: str) -> None:
+    name = escaped.encode().decode("unicode_escape")
+    [line] = problems(ANSWERS | {"author_name": name})
+    assert "must be in Unicode's composed form NFC" in line
+
+
+def test_the_longest_address() -> None:
+    address = f"team@{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 53}.com"
+    assert len(address) == 254
+    assert problems(ANSWERS | {"author_email": address}) == []
+    assert problems(ANSWERS | {"author_email": f"x{address}"})
+
+
 def test_message_is_whole_and_shortens_a_huge_value() -> None:
     assert problems(ANSWERS | {"team": "Ünfug"}) == [f"team 'Ünfug': {TEAM}"]
     assert problems(ANSWERS | {"team": "x" * 1000}) == [f"team '{'x' * 68}...: {TEAM}"]
