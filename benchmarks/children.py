@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from typing import IO
+from typing import IO, cast
 
 
 class Child:
@@ -16,15 +16,14 @@ class Child:
 
     def ask(self, line: str) -> str:
         """Send a line and return the answer; raises RuntimeError if the process has ended."""
-        stdin: IO[str] = self._process.stdin  # type: ignore[assignment]
+        stdin = cast(IO[str], self._process.stdin)
         stdin.write(f"{line}\n")
         stdin.flush()
         return self.listen()
 
     def listen(self) -> str:
         """Return the next line that it says; raises RuntimeError if it has ended."""
-        stdout: IO[str] = self._process.stdout  # type: ignore[assignment]
-        line = stdout.readline()
+        line = cast(IO[str], self._process.stdout).readline()
         if not line:
             raise RuntimeError(f"{self._process.args!r} ended.")
         return line

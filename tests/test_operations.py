@@ -113,12 +113,16 @@ def test_the_old_role_is_deleted(
         iam.get_role(RoleName=name)
 
 
+def keep_versions(s3: "S3Client", config: Config) -> None:
+    """Do to the bucket what provision does."""
+    s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
 @pytest.mark.full
 def test_a_leaked_release_is_deleted_for_good(
     s3: "S3Client", config: Config, shell: Shell, tmp_path: Path
 ) -> None:
-    enabled = {"Status": "Enabled"}
-    s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration=enabled)  # type: ignore[arg-type]
+    keep_versions(s3, config)
     for version in ("0.1.0", "0.2.0", "0.2.0.post1"):
         files = [make(tmp_path, version=version) for make in (wheel, sdist)]
         release(at(config, version), *files)
@@ -143,8 +147,7 @@ def test_a_leaked_release_is_deleted_for_good(
 def test_lost_pages_come_back_with_their_yanks(
     s3: "S3Client", config: Config, shell: Shell, tmp_path: Path
 ) -> None:
-    enabled = {"Status": "Enabled"}
-    s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration=enabled)  # type: ignore[arg-type]
+    keep_versions(s3, config)
     for version in ("0.1.0", "0.2.0"):
         release(at(config, version), wheel(tmp_path, version=version))
     shell.run(blocks(TEXT, YANK)[0])

@@ -6,14 +6,13 @@ A program of its own, `python -m s3index.ci`: people have no use for it.
 import json
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from s3index.config import Refused, load
+from s3index.config import Refused, load, read
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 """What s3index runs on; the tests run on those of them that requires-python allows."""
@@ -43,7 +42,7 @@ def settings(root: Path) -> dict[str, Any]:
     address that pip takes, `imports` the packages to import, as an import statement names them.
     Raises Refused if pyproject.toml lacks what a release needs.
     """
-    config, document = load(root), _pyproject(root)
+    config, document = load(root), read(root)
     packages = document["tool"].get("poetry", {}).get("packages", [])
     names = [package["include"] for package in packages] or [config.project.replace("-", "_")]
     pythons = _pythons(document["project"].get("requires-python", ""))
@@ -65,7 +64,7 @@ def refuse_tag(root: Path, ref: str) -> None:
     The version has to be public and in its normal form (version specifiers specification), so
     that a release has one name only. HEAD is the tag's commit, and origin/main has to be there.
     """
-    version, text = load(root).version, _pyproject(root)["project"]["version"]
+    version, text = load(root).version, read(root)["project"]["version"]
     if version.local:
         raise Refused(
             f"version = {text!r} in pyproject.toml is a local one: what follows the + is for "
@@ -109,10 +108,6 @@ def _pythons(requires_python: str) -> list[str]:
             f"{', '.join(PYTHONS)}, which s3index runs on. Allow one."
         )
     return fit
-
-
-def _pyproject(root: Path) -> dict[str, Any]:
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a release shows: progress while files go out, what it did, how to install it."""
+"""What the commands show: progress, what was done or is wrong, and what to do next."""
 
 import os
 import sys
