@@ -18,8 +18,8 @@ coverage: .venv/ready  ## say which lines and branches no test reaches
 lint: .venv/ready  ## check style, imports and types, in place
 	@$(RUFF) check .
 	@$(RUFF) format --check .
-	@PYTHONPATH="{{cookiecutter.project_slug}}" $(BIN)/lint-imports --no-cache
-	@$(BIN)/mypy demo.py hooks tests "{{cookiecutter.project_slug}}/s3index" benchmarks docs/examples
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/mypy demo.py hooks tests src/s3index benchmarks docs/examples
 
 format: .venv/ready  ## let ruff format and mend
 	@$(RUFF) format .
@@ -30,7 +30,7 @@ bench: .venv/ready .venv-bench/ready  ## measure what a release costs; writes do
 
 lock: .venv/ready  ## take the newest versions of the development dependencies
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-		--no-annotate --custom-compile-command "make lock" --group dev -o requirements.lock
+		--no-annotate --custom-compile-command "make lock" --extra preview --group dev --no-strip-extras pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv .venv-bench

@@ -26,9 +26,9 @@ from benchmarks.proxy import Proxy
 from benchmarks.report import Rows, markdown
 from benchmarks.results import size
 from benchmarks.team import config
-from distributions import wheel
+from tests.distributions import wheel
 from s3index.config import Config
-from world import at, release
+from tests.world import at, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

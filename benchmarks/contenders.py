@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.team import NAME, OURS, PROJECT, REGION, Team, config
-from distributions import sdist, wheel
+from tests.distributions import sdist, wheel
 
 TEMPLATE = Path(__file__).parents[1]
 PUBLISHER = TEMPLATE / "{{cookiecutter.project_slug}}" / "s3index"

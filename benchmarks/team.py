@@ -8,7 +8,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from distributions import core_metadata
+from tests.distributions import core_metadata
 from s3index import page as pages
 from s3index import site
 from s3index.config import Config

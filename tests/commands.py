@@ -6,10 +6,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from baking import TEMPLATE
+from tests.template.baking import TEMPLATE
 from s3index.config import Config
 
-S3INDEX = TEMPLATE / "{{cookiecutter.project_slug}}"
+S3INDEX = TEMPLATE / "src"
 STUBS = Path(__file__).with_name("stubs")
 """A pip that knows no project: most tests' first releases shall not ask PyPI."""
 

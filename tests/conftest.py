@@ -15,9 +15,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from packaging.version import Version
 
-from administrator import repository, tell_moto
+from tests.access.administrator import repository, tell_moto
 from s3index.config import Config
-from standin import StandIn, standing_in, verifies_checksums
+from tests.protocol.standin import StandIn, standing_in, verifies_checksums
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient

@@ -1,0 +1,212 @@
+"""What an administrator does: a repository to provision for, and `s3index provision` in it."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from tests.commands import start
+from s3index.__main__ import app
+from s3index.config import Config, load
+from tests.protocol.standin import Answer, Seen, StandIn, standing_in
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CreateBucketConfigurationTypeDef
+
+ACCOUNT = "123456789012"
+"""moto's account number."""
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+ROLE = "s3index.devtools.acme-common"
+BUCKET = "acme-packages"
+REGION: Final = "eu-central-1"
+LOCATION: "CreateBucketConfigurationTypeDef" = {"LocationConstraint": REGION}
+THINGS = [
+    "bucket acme-packages in eu-central-1",
+    "object ownership (ACLs off)",
+    "public access block for access = public",
+    "versioning",
+    "default encryption (AES256)",
+    "static website (index.html)",
+    "bucket policy for access = public",
+    "OIDC provider token.actions.githubusercontent.com",
+    f"role {ROLE}",
+    "trust of the role",
+    "sessions of the role (one hour)",
+    "policy of the role for the prefixes of devtools",
+]
+"""Every thing that provision tells of, in order."""
+NETWORK = {
+    "access": "network",
+    "networks": ["203.0.113.0/24", "2001:db8::/48"],
+    "vpc_endpoints": ["vpce-1a2b3c4d", "vpce-0123456789abcdef0"],
+}
+
+
+def repository(
+    root: Path,
+    settings: Mapping[str, object] = {},
+    url: str | None = "https://github.com/acme/acme-common",
+) -> Config:
+    """Write the pyproject.toml of acme-common, team devtools, and return what it says.
+
+    `settings` replace those of [tool.s3index] or come to them; None takes one away. `url` is
+    the repository's address.
+    """
+    defaults = {
+        "team": "devtools",
+        "bucket": "acme-packages",
+        "region": "eu-central-1",
+        "access": "public",
+    }
+    lines = [
+        f"{key} = {json.dumps(value)}\n"
+        for key, value in (defaults | dict(settings)).items()
+        if value is not None
+    ]
+    urls = f'[project.urls]\nRepository = "{url}"\n' if url else ""
+    (root / "pyproject.toml").write_text(
+        f'[project]\nname = "acme-common"\nversion = "0.1.0"\n{urls}'
+        f"[tool.s3index]\n{''.join(lines)}"
+    )
+    return load(root)
+
+
+def provision(
+    config: Config, *options: str, exits: int = 0, env: Mapping[str, str] = {}
+) -> tuple[str, str]:
+    """Run `s3index provision` to its end; return what it printed, stdout and stderr.
+
+    In this process, which takes a tenth of the time; in one of its own if `env` has variables,
+    since boto3 keeps the credentials that it once found.
+    """
+    if env:
+        process = start(config.root, "provision", *options, env=env)
+        stdout, stderr = process.communicate()
+        status = process.returncode
+    else:
+        with chdir(config.root):
+            result = CliRunner().invoke(app, ["provision", *options], catch_exceptions=False)
+        stdout, stderr, status = result.stdout, result.stderr, result.exit_code
+    assert status == exits, stdout + stderr
+    assert "Traceback" not in stderr
+    return stdout, stderr
+
+
+def done(stdout: str) -> dict[str, str]:
+    """Return {thing: what was done} of what provision printed."""
+    lines = stdout.split("\n\n")[0].splitlines()
+    return dict(line.rsplit(": ", 1) for line in lines if not line.startswith("Warning"))
+
+
+def statements(policy: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the statements of a policy by Sid."""
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    return {statement.get("Sid", ""): statement for statement in document["Statement"]}
+
+
+def tell_moto(server: str, what: str, body: str = "") -> None:
+    """Use moto's own API: `reset`, or `reset-auth` with how many requests are free of rights."""
+    request = urllib.request.Request(
+        f"{server}/moto-api/{what}", body.encode(), {"Content-Type": "text/plain"}
+    )
+    with urllib.request.urlopen(request):
+        pass
+
+
+def user(*actions: str) -> dict[str, str]:
+    """Make a user who may do some actions; return the variables with its credentials."""
+    iam, name = boto3.client("iam", REGION), f"user{len(actions)}"
+    iam.create_user(UserName=name)
+    if actions:
+        allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=document)
+    return variables(iam.create_access_key(UserName=name)["AccessKey"])
+
+
+def variables(credentials: Mapping[str, Any]) -> dict[str, str]:
+    """Return credentials, as IAM and STS give them, as variables of the environment."""
+    names = {
+        "AccessKeyId": "AWS_ACCESS_KEY_ID",
+        "SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
+        "SessionToken": "AWS_SESSION_TOKEN",
+    }
+    return {names[key]: value for key, value in credentials.items() if key in names}
+
+
+def signed_in(env: Mapping[str, str], endpoint: str | None = None) -> "S3Client":
+    """Return a client of S3 with the credentials of such variables."""
+    return boto3.client(
+        "s3",
+        REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=env.get("AWS_SESSION_TOKEN"),
+    )
+
+
+def enforce(account: str) -> None:
+    """Let moto hold everybody to their IAM policies from here on."""
+    tell_moto(account, "reset-auth", "0")
+
+
+@contextmanager
+def recorded(
+    account: str,
+    monkeypatch: pytest.MonkeyPatch,
+    rule: Callable[[Seen], Answer | None] = lambda _: None,
+) -> Iterator[StandIn]:
+    """Put a stand-in before the account that writes each request down; a rule may answer some."""
+    with standing_in(rule, account) as stand_in:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", stand_in.url)
+        yield stand_in
+        monkeypatch.setenv("AWS_ENDPOINT_URL", account)
+
+
+def action(seen: Seen) -> str:
+    """Return what a request asks: IAM's or STS's action, S3's method and subresource."""
+    if seen.method == "POST":
+        return parse_qs(seen.body.decode())["Action"][0]
+    return f"{seen.method} {seen.query.split('=')[0]}".strip()
+
+
+def writes(stand_in: StandIn) -> list[str]:
+    """Return the actions of the requests that change something."""
+    actions = [action(seen) for seen in stand_in.seen]
+    assert actions
+    return [name for name in actions if not re.match(r"GET|HEAD|Get|List", name)]
+
+
+READERS = {
+    "public": ["S3indexEverybodyReads", "S3indexEverybodyLists"],
+    "network": [
+        f"S3index{who}{does}" for who in ("Networks", "Endpoints") for does in ("Read", "List")
+    ],
+}
+"""Sids of the statements that let readers in."""
+DENIALS = ["S3indexOnlyWithTls", "S3indexFilesOnlyOnce"]
+"""Sids of the other statements of the bucket's policy."""
+
+
+def bucket_state(s3: "S3Client") -> dict[str, object]:
+    """Return every setting of the bucket that provision is about."""
+    encryption = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]
+    return {
+        "region": s3.head_bucket(Bucket=BUCKET)["BucketRegion"],
+        "ownership": s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"],
+        "block": s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"],
+        "versioning": s3.get_bucket_versioning(Bucket=BUCKET)["Status"],
+        "encryption": encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"],
+        "website": s3.get_bucket_website(Bucket=BUCKET)["IndexDocument"],
+        "policy": list(statements(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])),
+    }

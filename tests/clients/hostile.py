@@ -1,0 +1,111 @@
+"""A hostile "PyPI" on loopback: it offers private names at version 99, and keeps book.
+
+Its distributions are canaries: a module that writes a file when it is imported, an sdist whose
+build writes one. What was asked for and downloaded is recorded by the server itself.
+"""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from tests.distributions import core_metadata, wheel
+
+VERSION = "99.0"
+
+
+@dataclass
+class Hostile:
+    """A running server: its simple index, what it served, and where its canaries would sing."""
+
+    url: str
+    canary: Path
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def downloads(self) -> list[str]:
+        """Return the distributions that somebody fetched."""
+        return [path for path in self.asked if path.endswith((".whl", ".tar.gz"))]
+
+    def settings(self) -> dict[str, str]:
+        """Return variables that make this PyPI for pip, uv and (by its mirror plugin) Poetry."""
+        return {
+            "PIP_INDEX_URL": self.url,
+            "UV_DEFAULT_INDEX": self.url,
+            "POETRY_PYPI_MIRROR_URL": self.url,
+        }
+
+    def silent(self) -> None:
+        """Assert that no canary was downloaded, built or imported."""
+        assert self.downloads == []
+        assert not self.canary.exists()
+
+
+@contextmanager
+def hostile(folder: Path, *projects: str) -> Iterator[Hostile]:
+    """Serve wheels and sdists of `projects` at version 99 until the block ends."""
+    canary = folder / "canary"
+    body = f"open({str(canary)!r}, 'a').write(__name__)"
+    files: dict[str, bytes] = {}
+    for project in projects:
+        for made in (wheel(folder, project, VERSION, body=body), _sdist(folder, project, body)):
+            files[made.name] = made.read_bytes()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    found = Hostile(f"http://127.0.0.1:{server.server_port}/simple/", canary)
+    server.RequestHandlerClass = _handler(found, files)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(found: Hostile, files: dict[str, bytes]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            found.asked.append(self.path)
+            last = self.path.rstrip("/").split("/")[-1]
+            own = [name for name in files if name.startswith(f"{last.replace('-', '_')}-{VERSION}")]
+            if last in files:
+                self._answer(files[last], "application/octet-stream")
+            elif own:
+                links = "".join(f'<a href="/files/{name}">{name}</a>\n' for name in own)
+                self._answer(f"<!doctype html><html><body>{links}</body></html>".encode())
+            else:
+                self.send_error(404)
+
+        do_HEAD = do_GET  # noqa: N815 (the name that http.server looks for)
+
+        def _answer(self, body: bytes, kind: str = "text/html") -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            """Keep the tests' output clean."""
+
+    return Handler
+
+
+def _sdist(folder: Path, project: str, body: str) -> Path:
+    name = project.replace("-", "_")
+    path = folder / f"{name}-{VERSION}.tar.gz"
+    setup = f"{body}\nfrom setuptools import setup\nsetup(name={project!r}, version={VERSION!r})\n"
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in {"PKG-INFO": core_metadata(project, VERSION), "setup.py": setup}.items():
+            member = tarfile.TarInfo(f"{name}-{VERSION}/{file}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path

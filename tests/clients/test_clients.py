@@ -1,0 +1,115 @@
+"""The index as pip, uv and Poetry see it, over HTTP and without credentials."""
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+
+from tests.template.baking import python
+from tests.clients.clients import Consumer, consumer
+from tests.distributions import sdist, wheel
+from s3index.bucket import Bucket
+from s3index.config import Config
+from s3index.publish import yank
+from tests.world import at, release
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Consumer:
+    return consumer(tmp_path / "consumer")
+
+
+@pytest.fixture
+def index(config: Config, tmp_path: Path) -> str:
+    """Publish two libraries of one team and one of another; return the first team's address."""
+    for version in ("0.1.0", "0.2.0"):
+        release(
+            at(config, version), wheel(tmp_path, version=version), sdist(tmp_path, version=version)
+        )
+    release(at(config, "7.0", "acme-other"), wheel(tmp_path, "acme-other", "7.0"))
+    # Another team's library of the same name, with a higher version.
+    release(at(config, "9.0", team="data"), wheel(tmp_path, version="9.0"))
+    return config.address(config.keys.team_page)
+
+
+def test_pip_from_the_team_page(index: str, client: Consumer) -> None:
+    client.pip("install", "--index-url", index, "acme-common", "acme-other")
+    assert (client.version(), client.version("acme_other")) == ("0.2.0", "7.0")
+
+
+def test_pip_with_constraints(index: str, client: Consumer) -> None:
+    client.pip("install", "-c", f"{index}constraints.txt", "acme-common")
+    assert client.version() == "0.2.0"
+
+
+def test_pip_from_the_html_index(config: Config, index: str, client: Consumer) -> None:
+    html = config.address(config.keys.site("simple/"))
+    client.pip("install", "--index-url", html, "acme-common==0.1.0")
+    assert client.version() == "0.1.0"
+
+
+def test_pip_takes_an_sdist(index: str, client: Consumer) -> None:
+    # Without isolation poetry-core comes from the tests' environment, not from PyPI.
+    build = ["--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
+    said = client.run(*python("pip", "download", *build, "--index-url", index, "acme-common"))
+    assert "acme_common-0.2.0.tar.gz" in said
+
+
+def test_uv(index: str, client: Consumer) -> None:
+    client.uv("pip", "install", "--index", index, "acme-common", "acme-other")
+    assert (client.version(), client.version("acme_other")) == ("0.2.0", "7.0")
+
+
+def test_poetry_with_an_explicit_source(index: str, client: Consumer) -> None:
+    client.poetry("source", "add", "--priority=explicit", "devtools", index)
+    client.poetry("add", "--source", "devtools", "acme-common", "acme-other")
+    assert (client.version(), client.version("acme_other")) == ("0.2.0", "7.0")
+
+
+def test_another_team_has_its_own_index(config: Config, index: str, client: Consumer) -> None:
+    client.pip("install", "--index-url", index.replace("/devtools/", "/data/"), "acme-common")
+    assert client.version() == "9.0"
+
+
+def test_readers_see_nothing_else(s3: "S3Client", config: Config, index: str) -> None:
+    s3.put_object(Bucket=config.bucket, Key="private/notes", Body=b"")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(f"{config.url}/private/notes")
+    error.value.close()
+    assert error.value.code == 403
+
+
+@pytest.mark.parametrize("path", ["packages/devtools/", "dumb-pypi/devtools/index/simple/"])
+def test_yanked_releases_are_passed_over_unless_pinned(
+    config: Config, index: str, client: Consumer, path: str
+) -> None:
+    Bucket(config).run(yank(config, Version("0.2.0"), "it leaks"))
+    address = f"{config.url}/{path}"
+    client.pip("install", "--index-url", address, "acme-common")
+    assert client.version() == "0.1.0"
+    said = client.pip("install", "--index-url", address, "acme-common==0.2.0")
+    assert client.version() == "0.2.0"
+    assert "it leaks" in said
+    client.uv("pip", "install", "--reinstall", "--index", address, "acme-common")
+    assert client.version() == "0.1.0"
+    said = client.uv("pip", "install", "--index", address, "acme-common==0.2.0")
+    assert client.version() == "0.2.0"
+    assert "it leaks" in said
+
+
+def test_constraints_name_the_newest_release_that_is_not_yanked(
+    config: Config, index: str, client: Consumer
+) -> None:
+    constraints = f"{index}constraints.txt"
+    Bucket(config).run(yank(config, Version("0.2.0"), True))
+    client.pip("install", "-c", constraints, "acme-common")
+    assert client.version() == "0.1.0"
+    Bucket(config).run(yank(config, Version("0.2.0"), False))
+    client.pip("install", "--upgrade", "-c", constraints, "acme-common")
+    assert client.version() == "0.2.0"

@@ -1,0 +1,174 @@
+"""A store that says 403 where there is nothing, and the ways to install that we print.
+
+acme-common depends on acme-core, which is private, and on from-pypi, which only PyPI has. PyPI is
+hostile: it offers our names, too. `forbidden` has who sees which answer of the store.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.clients.clients import Consumer, consumer
+from tests.distributions import wheel
+from tests.protocol.failing import fails
+from tests.clients.forbidden import denied, listed, readers, unlisted
+from tests.clients.hostile import Hostile, hostile
+from s3index import install
+from s3index.config import Config
+from tests.protocol.standin import Answer
+from tests.world import at, release
+
+STOPPED = "returned a 403 Forbidden error, but uv received a successful response from another"
+REMEDY = "consider adding `ignore-error-codes = [403]` to the index's `[[tool.uv.index]]` entry"
+AUTHORIZATION = "Source (devtools): Authorization error accessing "
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A team's index as some readers see it, PyPI, and a consumer between them."""
+
+    config: Config
+    pypi: Hostile
+    client: Consumer
+
+    @property
+    def index(self) -> str:
+        """Return the address of the team's index."""
+        return self.config.address(self.config.keys.team_page)
+
+    def works(self) -> None:
+        """Assert that everything is installed, each from where it should come."""
+        modules = ("acme_common", "acme_core", "from_pypi")
+        assert [self.client.version(module) for module in modules] == ["1.0", "1.0", "99.0"]
+        assert all("/from_pypi-" in path for path in self.pypi.downloads)
+
+
+@pytest.fixture
+def scene(
+    request: pytest.FixtureRequest, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scene]:
+    """Publish for readers of the kind that the test is parametrized with."""
+    client = consumer(tmp_path / "consumer")
+    with (
+        readers(config, request.param) as read,
+        hostile(tmp_path, "acme-common", "acme-core", "from-pypi") as pypi,
+    ):
+        release(at(read, "1.0", "acme-core"), wheel(tmp_path, "acme-core", "1.0"))
+        requires = ("acme-core", "from-pypi")
+        release(at(read, "1.0"), wheel(tmp_path, version="1.0", requires=requires))
+        for name, value in pypi.settings().items():
+            monkeypatch.setenv(name, value)
+        # What the clients' names mean on a person's PATH.
+        monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        monkeypatch.setenv("PIP_PYTHON", str(client.interpreter))
+        yield Scene(read, pypi, client)
+
+
+def pip(scene: Scene) -> str:
+    return printed(scene, "pip")
+
+
+def uv_add(scene: Scene) -> str:
+    return printed(scene, "uv")
+
+
+def uv_pip(scene: Scene) -> str:
+    return scene.client.uv("pip", "install", "--index", scene.index, "acme-common")
+
+
+def poetry(scene: Scene) -> str:
+    return printed(scene, "Poetry")
+
+
+def printed(scene: Scene, client: str) -> str:
+    """Run the commands that the publisher prints for a client."""
+    return scene.client.run("bash", "-euc", install.commands(scene.config)[client])
+
+
+Way = Callable[[Scene], str]
+WAYS: list[Way] = [pip, uv_add, uv_pip, poetry]
+
+
+def to(answered: Callable[[Answer], Answer]) -> pytest.MarkDecorator:
+    """Make the scene one for readers who are answered so."""
+    return pytest.mark.parametrize("scene", [answered], indirect=True)
+
+
+def refused(scene: Scene, way: Way) -> str:
+    """Follow a way that has to fail before anything of ours came from PyPI; return what is said."""
+    said = fails(lambda: way(scene))
+    scene.pypi.silent()
+    return said
+
+
+@to(listed)
+@pytest.mark.parametrize("way", WAYS)
+def test_with_the_right_to_list(scene: Scene, way: Way) -> None:
+    way(scene)
+    scene.works()
+
+
+@to(unlisted)
+def test_pip_asks_the_store_for_nothing_that_is_not_there(scene: Scene) -> None:
+    assert "403" not in pip(scene)
+    scene.works()
+
+
+@to(unlisted)
+def test_poetry_warns_and_goes_on(scene: Scene) -> None:
+    assert f"{AUTHORIZATION}{scene.index}from-pypi/" in " ".join(poetry(scene).split())
+    scene.works()
+
+
+@to(unlisted)
+@pytest.mark.parametrize("way", [uv_add, uv_pip])
+def test_uv_stops_and_says_what_to_do(scene: Scene, way: Way) -> None:
+    said = refused(scene, way)
+    assert "Because from-pypi was not found in the package registry" in said
+    assert f"{scene.index}) {STOPPED}" in said
+    assert REMEDY in said
+
+
+@to(unlisted)
+def test_uv_with_the_remedy(scene: Scene) -> None:
+    project = scene.client.folder / "pyproject.toml"
+    index = f'name = "devtools"\nurl = "{scene.index}"\nignore-error-codes = [403]\n'
+    project.write_text(f"{project.read_text()}\n[[tool.uv.index]]\n{index}")
+    scene.client.uv("add", "acme-common")
+    scene.works()
+
+
+@to(unlisted)
+def test_a_name_that_is_nowhere_looks_like_a_missing_right(scene: Scene) -> None:
+    said = fails(scene.client.uv, "add", "--index", f"devtools={scene.index}", "acme-comon")
+    assert f"{scene.index}) returned a 403 Forbidden error. Check that the index URL" in said
+    scene.client.poetry("source", "add", "--priority=primary", "devtools", scene.index)
+    said = fails(scene.client.poetry, "add", "--source", "devtools", "acme-comon")
+    assert f"{AUTHORIZATION}{scene.index}acme-comon/" in said
+
+
+@to(denied)
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        (pip, "ERROR: 403 Client Error: Forbidden for url: "),
+        (uv_add, "returned a 403 Forbidden error. Check that the index URL is correct"),
+        (uv_pip, "returned a 403 Forbidden error. Check that the index URL is correct"),
+        (poetry, AUTHORIZATION),
+    ],
+)
+def test_off_the_network_nothing_is_installed(scene: Scene, way: Way, message: str) -> None:
+    assert message in refused(scene, way)
+
+
+@to(denied)
+def test_the_control_takes_the_strangers_off_the_network(scene: Scene) -> None:
+    # Without `--source` Poetry goes on to PyPI: what is printed ties the name to the index.
+    scene.client.poetry("source", "add", "--priority=primary", "devtools", scene.index)
+    scene.client.poetry("source", "add", "--priority=supplemental", "PyPI")
+    scene.client.poetry("add", "acme-common")
+    assert scene.client.version() == "99.0"

@@ -1,0 +1,159 @@
+"""The same index on ordinary machines: nginx with the site and the copy of docs/operations.md.
+
+TLS, a password, real nginx and real clients; only addresses and paths differ from what is printed.
+"""
+
+import base64
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clients.clients import consumer
+from tests.distributions import sdist, wheel
+from tests.clients.hostile import hostile
+from tests.docs.printed import blocks
+from s3index import install
+from s3index.bucket import Bucket
+from s3index.config import Config
+from s3index.repair import repair
+from tests.clients.web import HEADING, PASSWORD, TEXT, Machine, balancer, certificate, machine, reader
+from tests.world import at, objects, release
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+pytestmark = pytest.mark.full
+NOTHING = "0 files and 0 pages fetched, 0 removed.\n"
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Path:
+    return certificate(tmp_path)
+
+
+@pytest.fixture
+def web(tmp_path: Path, tls: Path) -> Iterator[Machine]:
+    with machine(tmp_path / "web", tls) as made:
+        yield made
+
+
+def get(url: str, tls: Path, password: str = PASSWORD) -> tuple[int, str, bytes]:
+    """Ask nginx; return status, Content-Type and body."""
+    request = urllib.request.Request(url)
+    token = base64.b64encode(f"reader:{password}".encode()).decode()
+    if password:
+        request.add_header("Authorization", f"Basic {token}")
+    try:
+        context = ssl.create_default_context(cafile=str(tls))
+        with urllib.request.urlopen(request, context=context) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, "", b""
+
+
+@pytest.mark.parametrize("client", ["pip", "uv", "Poetry"])
+def test_installing_from_nginx(
+    client: str,
+    config: Config,
+    web: Machine,
+    tls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Released for the bucket's own address; then the setting `url`, and `repair` once.
+    release(at(config, "0.1.0", "acme-core"), wheel(tmp_path, "acme-core"))
+    release(config, wheel(tmp_path, requires=("acme-core",)))
+    served = replace(config, url=web.url)
+    assert Bucket(config).run(repair(served)) == []
+    web.mirror(config)
+    with hostile(tmp_path, "acme-common", "acme-core") as stranger:
+        person = consumer(tmp_path / "person")
+        for name, value in {**stranger.settings(), **reader(person.folder, tls)}.items():
+            monkeypatch.setenv(name, value)
+        [login] = [block for block in blocks(TEXT, HEADING) if "http-basic" in block]
+        before = login if client == "Poetry" else ""
+        person.shell(before + install.commands(served)[client])
+        assert (person.version(), person.version("acme_core")) == ("0.1.0", "0.1.0")
+        stranger.silent()
+
+
+def test_every_object_is_served_as_on_s3(
+    s3: "S3Client", config: Config, web: Machine, tls: Path, tmp_path: Path
+) -> None:
+    release(config, wheel(tmp_path), sdist(tmp_path))
+    assert web.mirror(config) == "2 files and 9 pages fetched, 0 removed.\n"
+    for key, body in objects(s3, config).items():
+        status, kind, served = get(f"{web.url}/{key}", tls)
+        assert (status, served) == (200, body), key
+        stored = s3.head_object(Bucket=config.bucket, Key=key)["ContentType"]
+        assert kind.split(";")[0] == stored.split(";")[0], key
+
+
+def test_what_is_not_there_is_404_and_needs_the_password(
+    config: Config, web: Machine, tls: Path, tmp_path: Path
+) -> None:
+    release(config, wheel(tmp_path))
+    web.mirror(config)
+    (web.tree / "packages" / "devtools" / "no-page").mkdir()
+    missing = ("", "packages/", "packages/devtools", "packages/devtools/nobody/", "dumb-pypi/")
+    for path in (*missing, "packages/devtools/no-page/", "packages/other/acme-common/"):
+        assert get(f"{web.url}/{path}", tls)[0] == 404, path
+    assert get(f"{web.url}/packages/devtools/", tls)[0] == 200
+    for password in ("", "wrong"):
+        assert get(f"{web.url}/packages/devtools/", tls, password)[0] == 401
+
+
+def test_the_copy_follows_the_bucket(s3: "S3Client", config: Config, tmp_path: Path) -> None:
+    copy = Machine(tmp_path / "copy", 0)
+    copy.folder.mkdir()
+    release(config, wheel(tmp_path))
+    copy.mirror(config)
+    assert copy.mirror(config) == NOTHING
+    release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+    # The new wheel and its metadata, and every page that tells of it but the lists of names.
+    assert copy.mirror(config) == "1 files and 8 pages fetched, 0 removed.\n"
+    key = "packages/devtools/acme-common/acme_common-0.1.0-py3-none-any.whl"
+    s3.delete_object(Bucket=config.bucket, Key=key)
+    (copy.tree / "packages" / "devtools" / "half.whl.part").write_bytes(b"cut off")
+    s3.put_object(Bucket=config.bucket, Key="packages/../../outside", Body=b"no")
+    assert copy.mirror(config) == "0 files and 0 pages fetched, 2 removed.\n"
+    assert not (copy.tree / key).exists()
+    assert not (copy.folder / "outside").exists()
+    assert copy.mirror(config) == NOTHING
+
+
+def test_two_machines_behind_a_load_balancer(config: Config, tls: Path, tmp_path: Path) -> None:
+    release(config, wheel(tmp_path))
+    with machine(tmp_path / "one", tls) as one:
+        with (
+            machine(tmp_path / "two", tls) as two,
+            balancer(tmp_path / "balancer", tls, (one, two)) as front,
+        ):
+            one.mirror(config)
+            two.mirror(config)
+            release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+            one.mirror(config)
+            # Whichever machine is asked first, the file that only one has is found.
+            page = f"{front.url}/packages/devtools/acme-common/"
+            for _ in range(4):
+                status, _, body = get(f"{page}acme_common-0.2.0-py3-none-any.whl", tls)
+                assert (status, body) == (
+                    200,
+                    (tmp_path / "acme_common-0.2.0-py3-none-any.whl").read_bytes(),
+                )
+            assert get(f"{front.url}/packages/devtools/nobody/", tls)[0] == 404
+            assert get(page, tls, "wrong")[0] == 401
+            two.mirror(config)
+        # Two is gone with the balancer: one serves alone behind another.
+        with balancer(tmp_path / "again", tls, (one, two)) as front:
+            for _ in range(4):
+                body = get(f"{front.url}/packages/devtools/acme-common/", tls)[2]
+                assert json.loads(body)["versions"] == ["0.1.0", "0.2.0"]

@@ -1,0 +1,206 @@
+"""docs/operations.md: its commands run as printed, its sums are right.
+
+The commands that set AWS and GitHub up are test_provision's, those of the web server test_nginx's.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from tests.template.baking import TEMPLATE, bake, run
+from tests.commands import STUBS
+from tests.distributions import sdist, wheel
+from tests.protocol.failing import fails
+from tests.docs.printed import blocks, part
+from s3index.bucket import Bucket
+from s3index.config import Config
+from s3index.verify import verify
+from tests.protocol.standin import StandIn
+from tests.world import at, objects, release
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+TEXT = (TEMPLATE / "docs" / "operations.md").read_text(encoding="utf-8")
+MOVE = "## Moving a library to another team"
+LEAK = "## A leaked secret in a release"
+YANK = "## A release that must not be used"
+LOST = "## Lost or damaged pages"
+STORE = "## Another S3-compatible server"
+SET_UP = "## First set-up of an organisation"
+BLOCKS = {
+    SET_UP: 2,
+    "## A second repository, a second team": 1,
+    MOVE: 1,
+    "## Releasing by hand": 1,
+    YANK: 1,
+    LEAK: 2,
+    LOST: 1,
+    "## What it costs": 0,
+    STORE: 2,
+    "## The same index on ordinary machines": 3,
+}
+FOLDER = "packages/devtools/acme-common/"
+
+
+class Shell:
+    """An operator's shell in the repository of acme-common, with AWS's command line."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        """Bake the repository, and put `aws` onto the PATH."""
+        self._config = config
+        self.repository = bake(folder, starter="empty", bucket=config.bucket)
+        (folder / "aws").write_text('#!/bin/sh\nexec uv tool run --quiet --from awscli aws "$@"\n')
+        (folder / "aws").chmod(0o755)
+        self._settings = {
+            "PATH": f"{folder}:{STUBS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "AWS_DEFAULT_REGION": config.region,
+            # Where the tests run, Poetry finds what a repository's own environment would have.
+            "VIRTUAL_ENV": sys.prefix,
+        }
+
+    def run(self, script: str) -> str:
+        """Run a script as it is printed, but for the bucket's name; return what it prints."""
+        script = script.replace("acme-packages", self._config.bucket)
+        return run(["bash", "-euo", "pipefail", "-c", script], self.repository, self._settings)
+
+
+@pytest.fixture
+def shell(config: Config, tmp_path: Path) -> Shell:
+    return Shell(config, tmp_path)
+
+
+def test_no_command_is_left_out() -> None:
+    headings = re.findall(r"^## .*$", TEXT, re.MULTILINE)
+    assert {heading: len(blocks(TEXT, heading)) for heading in headings} == BLOCKS
+
+
+def test_a_tag_is_made_and_pushed(shell: Shell, tmp_path: Path) -> None:
+    [script] = [found for found in blocks(TEXT, SET_UP) if "git" in found]
+    run(["git", "init", "--quiet", "--bare", "origin.git"], tmp_path)
+    author = "-c user.name=tests -c user.email=tests@example.com"
+    shell.run(f"git {author} commit --quiet -m First\ngit remote add origin ../origin.git")
+    shell.run(script)
+    assert run(["git", "tag"], tmp_path / "origin.git") == "v0.1.0\n"
+
+
+def test_releasing_by_hand(shell: Shell) -> None:
+    [script] = blocks(TEXT, "## Releasing by hand")
+    login, rest = script.split("\n", 1)
+    assert login == "aws sso login"
+    assert "Published acme-common 0.1.0 (2 files)." in shell.run(rest)
+
+
+@pytest.mark.full
+def test_the_old_role_is_deleted(
+    endpoint: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_IAM", endpoint)
+    iam = boto3.client("iam", region_name="eu-central-1")
+    name = "s3index.devtools.acme-common"
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    iam.put_role_policy(RoleName=name, PolicyName="s3index-publish", PolicyDocument=policy)
+    shell.run(*blocks(TEXT, MOVE))
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_role(RoleName=name)
+
+
+def keep_versions(s3: "S3Client", config: Config) -> None:
+    """Do to the bucket what provision does."""
+    s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+@pytest.mark.full
+def test_a_leaked_release_is_deleted_for_good(
+    s3: "S3Client", config: Config, shell: Shell, tmp_path: Path
+) -> None:
+    keep_versions(s3, config)
+    for version in ("0.1.0", "0.2.0", "0.2.0.post1"):
+        files = [make(tmp_path, version=version) for make in (wheel, sdist)]
+        release(at(config, version), *files)
+    [yank] = blocks(TEXT, YANK)
+    delete, repair = blocks(TEXT, LEAK)
+    assert "acme-common 0.2.0 is now yanked." in shell.run(yank)
+    shell.run(delete)
+    leaked = {"acme_common-0.2.0-py3-none-any.whl", "acme_common-0.2.0.tar.gz"}
+    leaked.add("acme_common-0.2.0-py3-none-any.whl.metadata")
+    there = s3.list_object_versions(Bucket=config.bucket, Prefix=FOLDER)
+    keys = {item["Key"].removeprefix(FOLDER) for item in there["Versions"]}
+    assert not keys & leaked
+    assert {"acme_common-0.2.0.post1.tar.gz", "acme_common-0.1.0.tar.gz"} <= keys
+    said = shell.run(repair)
+    assert said.count("listed, but missing; taken off the page") == 2
+    assert said.endswith("The index of devtools is what the bucket holds.\n")
+    pages = [body for key, body in objects(s3, config).items() if key.endswith(("/", ".html"))]
+    assert not [body for body in pages if b"0.2.0-py3" in body or b"0.2.0.tar" in body]
+
+
+@pytest.mark.full
+def test_lost_pages_come_back_with_their_yanks(
+    s3: "S3Client", config: Config, shell: Shell, tmp_path: Path
+) -> None:
+    keep_versions(s3, config)
+    for version in ("0.1.0", "0.2.0"):
+        release(at(config, version), wheel(tmp_path, version=version))
+    shell.run(blocks(TEXT, YANK)[0])
+    before = objects(s3, config)
+    lost = [key for key in before if not key.endswith((".whl", ".metadata"))]
+    for key in lost:
+        s3.delete_object(Bucket=config.bucket, Key=key)
+    [script] = blocks(TEXT, LOST)
+    shell.run(script)
+    assert objects(s3, config)[FOLDER] == before[FOLDER]
+    assert Bucket(config).run(verify(config)) == []
+
+
+@pytest.mark.full
+def test_how_to_try_a_store(shell: Shell) -> None:
+    create, swap = blocks(TEXT, STORE)
+    first, second = create.splitlines()
+    shell.run(first)
+    assert "PreconditionFailed" in fails(shell.run, second)
+    # The second swap asks for the object that the first has replaced.
+    *before, last = swap.splitlines()
+    said = fails(shell.run, "\n".join([*before, "echo swapped", last]))
+    assert re.search("swapped.*PreconditionFailed", said)
+
+
+def test_the_requests_of_a_release(config: Config, wire: StandIn, tmp_path: Path) -> None:
+    said = re.search(r"A release is (\d+) requests.*?: (\d+) PUT, (\d+) LIST, (\d+) GET", TEXT)
+    assert said
+    release(config, wheel(tmp_path), sdist(tmp_path))
+    wire.seen.clear()
+    files = [make(tmp_path, version="0.2.0") for make in (wheel, sdist)]
+    release(at(config, "0.2.0"), *files)
+    puts = [seen for seen in wire.seen if seen.method == "PUT"]
+    gets = [seen for seen in wire.seen if seen.method == "GET" and seen.key]
+    lists = [seen for seen in wire.seen if seen.method == "GET" and not seen.key]
+    counted = [len(wire.seen), len(puts), len(lists), len(gets)]
+    assert [int(number) for number in said.groups()] == counted
+
+
+def test_the_sums_are_right() -> None:
+    text = part(TEXT, "## What it costs")
+    rows = [re.split(r" *\| *", line)[1:-1] for line in text.splitlines() if line[:2] == "| "]
+    table = {row[0]: row[-3:] for row in rows[2:]}
+    expected: dict[str, list[str]] = {}
+    sums = []
+    for libraries in (10, 100, 1_000):
+        costs = {
+            "storage": libraries * 2 * 36 * 1.1e6 / 1e9 * 0.023,
+            "releases": libraries * 2 * (12 * 0.005 + 10 * 0.0004) / 1_000,
+            "installations": libraries * 4_000 * 0.0004 / 1_000,
+            "transfer": max(0, libraries * 0.5 - 100) * 0.09,
+        }
+        for name, cost in costs.items():
+            expected.setdefault(name, []).append(f"{cost:.2f}")
+        sums.append(f"{sum(costs.values()):.2f}")
+    assert table == {**expected, "all": sums}

@@ -1,0 +1,30 @@
+"""What a person reads stays short: modules of 250 lines, functions of 40.
+
+That imports point one way is import-linter's to say, and docstrings are ruff's (`make lint`).
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.template.baking import TEMPLATE
+
+SHIPPED = [
+    *sorted((TEMPLATE / "{{cookiecutter.project_slug}}" / "s3index").glob("*.py")),
+    *sorted((TEMPLATE / "hooks").glob("*.py")),
+]
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_what_is_shipped_is_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
+    for function in functions(path):
+        assert (function.end_lineno or 0) - function.lineno < 40, function.name

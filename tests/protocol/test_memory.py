@@ -1,0 +1,106 @@
+"""The bucket in memory and the real client with a real server say the same."""
+
+import hashlib
+import tempfile
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.distributions import sdist, wheel
+from tests.protocol.memory import MemoryBucket
+from s3index.bucket import Bucket
+from s3index.config import Config, Refused
+from s3index.steps import CoreMetadata, Facts, Get, List, Put, Request, Stat, Written
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+with tempfile.TemporaryDirectory() as name:
+    WHEEL = wheel(Path(name)).read_bytes()
+    SDIST = sdist(Path(name)).read_bytes()
+
+KEYS = ["a/", "a/b", "a/b/", "a/b/x.whl", "a/b/x.tar.gz", "ab", "a/ü +%.txt"]
+BODIES = [b"", b"one", b"two", WHEEL, SDIST, WHEEL[:-9], SDIST[:-9]]
+ETAGS = [None, "0" * 32, *(hashlib.md5(body).hexdigest() for body in BODIES)]
+
+
+def put(key: str, body: bytes, etag: str | None = None) -> Put:
+    return Put(key, body, hashlib.sha256(body).hexdigest(), "text/plain", "no-cache", etag)
+
+
+keys = st.sampled_from(KEYS)
+sizes = st.sampled_from([len(body) for body in BODIES])
+requests: st.SearchStrategy[Request] = st.one_of(
+    # Few keys and few contents, so that conditions hold as often as they fail.
+    st.builds(put, keys, st.sampled_from(BODIES)),
+    st.builds(put, keys, st.sampled_from(BODIES), st.sampled_from(ETAGS)),
+    st.builds(Get, keys),
+    st.builds(Stat, keys, st.booleans()),
+    st.builds(CoreMetadata, st.sampled_from(["a/b/x.whl", "a/b/x.tar.gz"]), sizes),
+    st.builds(List, st.sampled_from(["", "a", "a/", "a/b", "a/b/", "none"])),
+)
+
+
+@pytest.fixture
+def real(config: Config) -> Bucket:
+    return Bucket(config)
+
+
+def comparable(reply: Any) -> Any:
+    """Return a reply with its date, which no two servers agree on, reduced to being in UTC."""
+    match reply:
+        case Written(etag, date):
+            return etag, in_utc(date)
+        case Facts(size, sha256, modified):
+            return size, sha256, in_utc(modified)
+    return reply
+
+
+def in_utc(date: datetime) -> bool:
+    offset = date.utcoffset()
+    return offset is not None and not offset
+
+
+@settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(sequence=st.lists(requests, min_size=5, max_size=25))
+def test_same_replies_to_the_same_requests(
+    s3: "S3Client", config: Config, real: Bucket, sequence: list[Request]
+) -> None:
+    s3.delete_objects(Bucket=config.bucket, Delete={"Objects": [{"Key": key} for key in KEYS]})
+    memory = MemoryBucket()
+    for request in sequence:
+        assert comparable(real.perform(request)) == comparable(memory.perform(request)), request
+    assert real.perform(List("")) == sorted(memory.objects)
+
+
+@pytest.mark.parametrize("request_", [Get("a/"), Stat("a/b"), put("a/", b"", "0" * 32)], ids=repr)
+def test_what_is_missing(real: Bucket, request_: Request) -> None:
+    assert real.perform(request_) is None
+    assert MemoryBucket().perform(request_) is None
+
+
+def test_the_same_content_has_the_same_etag_again(real: Bucket) -> None:
+    for bucket in (real, MemoryBucket()):
+        first = bucket.perform(put("a/", b"one"))
+        second = bucket.perform(put("a/", b"two", first.etag))
+        third = bucket.perform(put("a/", b"one", second.etag))
+        assert third.etag == first.etag
+        assert bucket.perform(put("a/", b"two", first.etag))
+
+
+def test_a_wrong_checksum_is_refused() -> None:
+    # moto stores a wrong checksum without a look; AWS answers 400 BadDigest.
+    bucket = MemoryBucket()
+    with pytest.raises(Refused, match="BadDigest"):
+        bucket.perform(replace(put("a/", b"one"), sha256="0" * 64))
+    assert bucket.objects == {}

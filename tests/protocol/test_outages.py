@@ -1,0 +1,260 @@
+"""A server that refuses, is throttled, loses answers, or is not there at all."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.commands import repository, s3index
+from tests.distributions import sdist, wheel
+from s3index.bucket import Bucket
+from s3index.config import Config, Refused
+from s3index.publish import yank
+from s3index.verify import verify
+from tests.protocol.standin import Answer, Rule, Seen, StandIn, error, forward, standing_in
+from tests.world import at, objects, release
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Serve = Callable[[Rule], StandIn]
+
+
+@pytest.fixture
+def serve(endpoint: str, s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Return a function that puts a stand-in with a rule before the server."""
+    running = []
+
+    def start(rule: Rule) -> StandIn:
+        context = standing_in(rule, endpoint)
+        stand_in = context.__enter__()
+        running.append(context)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", stand_in.url)
+        return stand_in
+
+    yield start
+    for context in running:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let botocore's retries wait no time; return the seconds that they would have waited."""
+    waited: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waited.append))
+    return waited
+
+
+def refusal(config: Config, *files: Path) -> str:
+    with pytest.raises(Refused) as caught:
+        release(config, *files)
+    return str(caught.value)
+
+
+SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
+ELSEWHERE = "Bucket {bucket} is not in the region that [tool.s3index] names. Correct region."
+DENIED = "Use the publishing role, or ask for its rights."
+ANSWERS = {
+    "expired credentials": (
+        error(400, "ExpiredToken", "The provided token has expired."),
+        f"The AWS credentials have expired. {SIGN_IN}",
+    ),
+    "an unknown key": (
+        error(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist."),
+        f"The AWS credentials are not valid (InvalidAccessKeyId). {SIGN_IN}",
+    ),
+    "a wrong secret": (
+        error(403, "SignatureDoesNotMatch", "The signature we calculated does not match."),
+        f"The AWS credentials are not valid (SignatureDoesNotMatch). {SIGN_IN}",
+    ),
+    "no permission": (
+        error(403, "AccessDenied", "Access Denied"),
+        "Access to bucket {bucket} is denied (GetObject). " + DENIED,
+    ),
+    "another region, moved": (
+        error(
+            301,
+            "PermanentRedirect",
+            "The bucket must be addressed using the specified endpoint.",
+            "<Endpoint>acme.s3.eu-west-1.amazonaws.com</Endpoint>",
+            x_amz_bucket_region="eu-west-1",
+        ),
+        ELSEWHERE,
+    ),
+    "another region, wrongly signed": (
+        error(
+            400,
+            "AuthorizationHeaderMalformed",
+            "The region 'eu-central-1' is wrong; expecting 'eu-west-1'",
+            "<Region>eu-west-1</Region>",
+        ),
+        ELSEWHERE,
+    ),
+    "an error without a name of ours": (
+        error(405, "MethodNotAllowed", "The specified method is not allowed."),
+        "GetObject on bucket {bucket} failed: MethodNotAllowed The specified method is not "
+        "allowed.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_what_the_server_refuses(
+    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path, case: str
+) -> None:
+    answer, message = ANSWERS[case]
+
+    def rule(seen: Seen) -> Answer | None:
+        # A bucket in another region serves whoever signs for that region, as boto3 can.
+        return None if "/eu-west-1/" in seen.headers["Authorization"] else answer
+
+    stand_in = serve(rule)
+    assert refusal(config, wheel(tmp_path)) == message.format(bucket=config.bucket)
+    assert stand_in.puts() == []
+    assert objects(s3, config) == {}
+
+
+def test_no_permission_to_write(
+    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path
+) -> None:
+    denied = error(403, "AccessDenied", "Access Denied")
+    serve(lambda seen: denied if seen.method == "PUT" else None)
+    said = f"Access to bucket {config.bucket} is denied (PutObject). {DENIED}"
+    assert refusal(config, wheel(tmp_path)) == said
+    assert objects(s3, config) == {}
+
+
+def test_no_credentials(
+    config: Config, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = serve(lambda _: None)
+    # boto3 remembers the credentials that the process has used before.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert refusal(config, wheel(tmp_path)) == f"There are no AWS credentials. {SIGN_IN}"
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert refusal(config, wheel(tmp_path)) == (
+        "boto3 cannot be set up: The config profile (nobody) could not be found"
+    )
+    assert stand_in.seen == []
+
+
+def test_an_endpoint_that_is_not_there(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        said = refusal(config, wheel(tmp_path))
+    assert said == (
+        f"Bucket {config.bucket} cannot be reached: Could not connect to the endpoint URL: "
+        f'"{url}/{config.bucket}/packages/devtools/acme-common/"'
+    )
+    assert pauses
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_web_page_in_place_of_s3(
+    config: Config, serve: Serve, tmp_path: Path, status: int, pauses: list[float]
+) -> None:
+    page = Answer(status, {"Content-Type": "text/html"}, b"<!doctype html><p>Sign in<p>")
+    serve(lambda _: page)
+    said = refusal(config, wheel(tmp_path))
+    assert said == (
+        f"What answers for bucket {config.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign "
+        "in to the network."
+        if status == 200
+        else f"GetObject on bucket {config.bucket} failed: 500 Internal Server Error"
+    )
+
+
+def first(times: int, concerned: Callable[[Seen], bool], answer: Callable[[Seen], Answer]) -> Rule:
+    """Return a rule for the first few requests that are concerned."""
+    count = iter(range(times))
+    return lambda seen: answer(seen) if concerned(seen) and next(count, None) is not None else None
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_throttling_is_waited_for(
+    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path, pauses: list[float], method: str
+) -> None:
+    slow_down = error(503, "SlowDown", "Please reduce your request rate.")
+    page = config.keys.project_page(config.project)
+    stand_in = serve(
+        first(2, lambda seen: (seen.method, seen.key) == (method, page), lambda _: slow_down)
+    )
+    assert release(config, wheel(tmp_path))
+    assert [seen.method for seen in stand_in.seen if seen.key == page].count(method) == 3
+    assert len(pauses) == 2
+    assert_sound(config)
+
+
+def test_throttling_without_end(
+    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path, pauses: list[float]
+) -> None:
+    serve(lambda _: error(503, "SlowDown", "Please reduce your request rate."))
+    said = refusal(config, wheel(tmp_path))
+    assert said == (
+        f"GetObject on bucket {config.bucket} failed: SlowDown Please reduce your request rate."
+    )
+    assert pauses
+    assert objects(s3, config) == {}
+
+
+@pytest.mark.parametrize("hangs_up", [True, False], ids=["no answer", "an error"])
+def test_answers_that_get_lost(
+    config: Config, endpoint: str, serve: Serve, tmp_path: Path, pauses: list[float], hangs_up: bool
+) -> None:
+    """Each PUT is carried out, its answer is lost, and the client's second try meets a 412."""
+    lost: set[str] = set()
+
+    def rule(seen: Seen) -> Answer | None:
+        if seen.method != "PUT" or seen.key in lost:
+            return None
+        lost.add(seen.key)
+        forward(endpoint, f"/{config.bucket}/{seen.key}", seen)
+        return Answer(0) if hangs_up else error(500, "InternalError", "We encountered an error.")
+
+    stand_in = serve(rule)
+    release(config, wheel(tmp_path), sdist(tmp_path))
+    assert len(lost) == 13
+    assert_sound(config)
+    lost.clear()
+    Bucket(config).run(yank(config, config.version, "it leaks"))
+    assert config.keys.project_page(config.project) in lost
+    assert_sound(config)
+    assert len(stand_in.puts()) < 60
+
+
+def test_two_conditional_writes_that_meet(config: Config, serve: Serve, tmp_path: Path) -> None:
+    """AWS answers 409 to a conditional PUT while another is under way."""
+    refused: set[str] = set()
+
+    def rule(seen: Seen) -> Answer | None:
+        if seen.method != "PUT" or seen.key in refused:
+            return None
+        refused.add(seen.key)
+        return error(409, "ConditionalRequestConflict", "The conditional request cannot succeed.")
+
+    serve(rule)
+    assert release(config, wheel(tmp_path), sdist(tmp_path))
+    assert len(refused) == 13
+    assert_sound(config)
+
+
+def assert_sound(config: Config) -> None:
+    assert Bucket(config).run(verify(config)) == []
+
+
+def test_the_command_says_it_in_a_line(
+    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path
+) -> None:
+    answer, message = ANSWERS["expired credentials"]
+    serve(lambda _: answer)
+    root = repository(at(config, "0.1.0"), tmp_path / "root")
+    assert s3index(root, "publish", wheel(tmp_path), exits=1) == f"Error: {message}\n"
+    assert objects(s3, config) == {}

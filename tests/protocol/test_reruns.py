@@ -1,0 +1,135 @@
+"""The real command, run twice, cancelled in the middle, or run for an old tag."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.commands import repository, s3index, start
+from tests.clients.consumers import broken_links, offered
+from tests.distributions import sdist, wheel
+from s3index.config import Config
+from tests.protocol.standin import Answer, Seen, StandIn, standing_in
+from tests.world import at, objects, release
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+FOLDER = "packages/devtools/acme-common/"
+
+
+def latest(s3: "S3Client", config: Config) -> str:
+    """Return the newest version as the team page and constraints.txt say, which must agree."""
+    stored = objects(s3, config)
+    [said] = json.loads(stored[config.keys.team_page])["projects"]
+    version = said["_latest"]["version"]
+    assert f"-{version}-py3-none-any.whl" in stored[config.keys.constraints].decode()
+    return str(version)
+
+
+def test_twice(s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path) -> None:
+    files = wheel(tmp_path), sdist(tmp_path)
+    root = repository(config, tmp_path / "root")
+    s3index(root, "publish", *files)
+    before = objects(s3, config)
+    wire.seen.clear()
+    s3index(root, "publish", *files)
+    assert wire.puts() == []
+    assert objects(s3, config) == before
+
+
+def test_both_at_once(s3: "S3Client", config: Config, tmp_path: Path) -> None:
+    files = wheel(tmp_path), sdist(tmp_path)
+    root = repository(config, tmp_path / "root")
+    processes = [start(root, "publish", *files) for _ in range(2)]
+    assert [process.communicate()[1] for process in processes] == ["", ""]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(offered(objects(s3, config), "devtools")) == 2
+
+
+def test_an_old_tag_after_a_newer_release(s3: "S3Client", config: Config, tmp_path: Path) -> None:
+    old, new = wheel(tmp_path), wheel(tmp_path, version="0.2.0")
+    late = wheel(tmp_path, version="0.1.1")
+    release(config, old)
+    release(at(config, "0.2.0"), new)
+    # The release job of 0.1.0 is run again, and a fix of the old line comes for the first time.
+    root = repository(config, tmp_path / "root")
+    before = objects(s3, config)
+    s3index(root, "publish", old)
+    assert objects(s3, config) == before
+    s3index(repository(at(config, "0.1.1"), root), "publish", late)
+    assert latest(s3, config) == "0.2.0"
+    page = json.loads(objects(s3, config)[FOLDER])
+    assert page["versions"] == ["0.1.0", "0.1.1", "0.2.0"]
+
+
+class Gate:
+    """Holds the first PUT of one object, once closed, until it is opened again."""
+
+    def __init__(self, key: str) -> None:
+        """Stand open for now."""
+        self.key = key
+        self.closed = threading.Event()
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, seen: Seen) -> Answer | None:
+        """Hold a request, if it is the one."""
+        if (seen.method, seen.key) == ("PUT", self.key) and self.closed.is_set():
+            self.closed.clear()
+            self.reached.set()
+            self.opened.wait(60)
+        return None
+
+
+@pytest.fixture
+def gate(
+    request: pytest.FixtureRequest,
+    endpoint: str,
+    s3: "S3Client",
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Gate]:
+    """Put a gate before the server; the parameter is the key."""
+    made = Gate(request.param)
+    with standing_in(made, endpoint) as stand_in:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", stand_in.url)
+        yield made
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "gate",
+    [f"{FOLDER}acme_common-0.2.0.tar.gz", FOLDER, "packages/devtools/constraints.txt"],
+    ids=["while a file goes out", "at the project page", "at constraints.txt"],
+    indirect=True,
+)
+def test_cancelled_in_the_middle(
+    s3: "S3Client",
+    config: Config,
+    gate: Gate,
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    release(config, wheel(tmp_path))
+    before = objects(s3, config)
+    gate.closed.set()
+    files = wheel(tmp_path, version="0.2.0"), sdist(tmp_path, version="0.2.0")
+    root = repository(at(config, "0.2.0"), tmp_path / "root")
+    process = start(root, "publish", *files)
+    assert gate.reached.wait(60)
+    process.send_signal(number)
+    gate.opened.set()
+    _, stderr = process.communicate()
+    assert process.returncode != 0
+    assert "Traceback" not in stderr
+
+    stored = objects(s3, config)
+    assert broken_links(stored, config.url) == []
+    assert offered(before, "devtools").items() <= offered(stored, "devtools").items()
+    s3index(root, "publish", *files)
+    assert latest(s3, config) == "0.2.0"
+    assert len(offered(objects(s3, config), "devtools")) == 3

@@ -1,0 +1,27 @@
+"""The benchmark's own claim, on a smaller scale: what clients fetch until they have chosen."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.template.baking import TEMPLATE
+
+if TYPE_CHECKING:
+    from benchmarks.choosing import Choice
+
+MEGABYTE = 1_000_000
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("s3")  # so that the settings which measuring makes are taken back
+def test_core_metadata_saves_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TEMPLATE))
+    choosing = importlib.import_module("benchmarks.choosing")
+    found: list[Choice] = choosing.measure(megabytes=1)
+    before = {(choice.client, choice.metadata): choice.received for choice in found}
+    assert before["pip", True] < MEGABYTE / 50
+    assert before["uv", True] < MEGABYTE / 50
+    assert before["pip", False] > 4 * MEGABYTE
+    assert before["uv", True] < before["uv", False] < MEGABYTE
+    assert all(choice.in_all > MEGABYTE for choice in found)

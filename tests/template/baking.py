@@ -1,0 +1,157 @@
+"""Bake the template with given answers, and run tools in what comes out."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import jinja2
+from cookiecutter.exceptions import CookiecutterException
+from cookiecutter.main import cookiecutter
+
+TEMPLATE = Path(__file__).resolve().parents[2]
+
+ANSWERS: dict[str, object] = {
+    "organization": "Acme",
+    "project_name": "Common",
+    "project_slug": "acme-common",
+    "package_name": "acme_common",
+    "description": "Python code that the teams of Acme share.",
+    "author_name": "Developer Tools",
+    "author_email": "devtools@example.com",
+    "team": "devtools",
+    "bucket": "acme-packages",
+    "region": "eu-central-1",
+    "github_owner": "acme",
+    # The running Python, so that the project's own tools run in it.
+    "python_version": f"3.{min(sys.version_info.minor, 14)}",
+    "starter": "opentelemetry",
+    "access": "public",
+    "license": "Proprietary",
+}
+
+
+class Refused(Exception):
+    """The template refused its answers; `stderr` holds what its hooks printed there."""
+
+    def __init__(self, stderr: str) -> None:
+        """Keep what was printed."""
+        super().__init__(stderr)
+        self.stderr = stderr
+
+
+def bake(output_dir: Path, /, **answers: object) -> Path:
+    """Bake a project into `output_dir` and return its folder.
+
+    Takes the answers that differ from ANSWERS. They go in through a replay file, which
+    cookiecutter takes as it is: `extra_context` would be rendered as template code first.
+    Raises Refused where the template, or cookiecutter itself, turns them down.
+    """
+    return bake_from(TEMPLATE, output_dir, **answers)
+
+
+def bake_from(template: Path, output_dir: Path, /, **answers: object) -> Path:
+    """Do what `bake` does, with another template."""
+    with _without_pip():
+        return _bake(template, output_dir, answers)
+
+
+@contextmanager
+def _without_pip() -> Iterator[None]:
+    # The hook's question to PyPI is test_names' subject; other bakes shall not wait for it.
+    with tempfile.TemporaryDirectory() as folder:
+        pip = Path(folder) / "pip"
+        pip.write_text("#!/bin/sh\nexit 1\n")
+        pip.chmod(0o755)
+        before = os.environ["PATH"]
+        os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
+        try:
+            yield
+        finally:
+            os.environ["PATH"] = before
+
+
+def _bake(template: Path, output_dir: Path, answers: Mapping[str, object]) -> Path:
+    context = ANSWERS | dict(answers)
+    for key, text in json.loads((template / "cookiecutter.json").read_text()).items():
+        if key.startswith("__") and isinstance(text, str):
+            context[key] = jinja2.Template(text).render(cookiecutter=context)
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as stderr:
+        folder = Path(name)
+        replay = folder / "answers.json"
+        replay.write_text(json.dumps({"cookiecutter": context}))
+        try:
+            with _stderr_into(stderr):
+                project = cookiecutter(
+                    str(template),
+                    replay=str(replay),
+                    output_dir=str(output_dir),
+                    config_file=str(config_file(folder)),
+                )
+        except (CookiecutterException, FileNotFoundError) as error:
+            stderr.seek(0)
+            raise Refused(stderr.read().decode()) from error
+    return Path(project)
+
+
+def config_file(folder: Path) -> Path:
+    """Write a configuration with which cookiecutter keeps its files in `folder`, not in HOME."""
+    path = folder / "config.yaml"
+    path.write_text(
+        json.dumps({"cookiecutters_dir": str(folder), "replay_dir": str(folder / "replay")})
+    )
+    return path
+
+
+@contextmanager
+def _stderr_into(file: IO[bytes]) -> Iterator[None]:
+    # Hooks are processes and inherit the descriptor: replacing sys.stderr would miss them.
+    saved = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def run(
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None, text: str = ""
+) -> str:
+    """Run a command that has to succeed and return what it printed, stderr included.
+
+    pip's configuration and the settings of the pytest that runs this are kept from it;
+    `env` adds variables, `text` is its standard input.
+    """
+    private = ("PIP_FIND_LINKS", "PYTEST_", "COV_", "COVERAGE_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(private)}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "POETRY_VIRTUALENVS_CREATE": "false"}
+    result = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment | dict(env or {}),
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    shown = " ".join(map(str, command))
+    assert result.returncode == 0, f"{shown} ended with {result.returncode}:\n{result.stdout}"
+    return result.stdout
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of the Python which runs the tests."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def pypi() -> str:
+    """Return the simple index that pip takes for PyPI, for poetry-plugin-pypi-mirror."""
+    code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+    default = run([sys.executable, "-c", code], Path.cwd()).strip()
+    return os.environ.get("PIP_INDEX_URL", default)

@@ -1,0 +1,145 @@
+"""The hooks as cookiecutter runs them, rendered and as scripts, but in this process.
+
+So coverage sees which of their lines run; that cookiecutter runs them like this is test_hooks' to
+show.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from cookiecutter.environment import StrictEnvironment
+
+import post_gen_project
+import pre_gen_project
+from tests.template.baking import ANSWERS, TEMPLATE
+
+Hook = Callable[..., int]
+INDEX = "https://acme-packages.s3.eu-central-1.amazonaws.com/packages/devtools/"
+
+
+@pytest.fixture
+def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hook:
+    """Return a function that runs a hook in tmp_path/acme-common and returns its exit status."""
+    project = tmp_path / "acme-common"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("PATH", f"{TEMPLATE / 'tests' / 'stubs'}{os.pathsep}{os.environ['PATH']}")
+
+    def run(name: str, **answers: object) -> int:
+        path = TEMPLATE / "hooks" / f"{name}.py"
+        context: Mapping[str, object] = {**ANSWERS, "__index_url": INDEX, **answers}
+        environment = StrictEnvironment(context={"cookiecutter": context})
+        text = environment.from_string(path.read_text()).render(cookiecutter=context)
+        try:
+            exec(compile(text, str(path), "exec"), {"__name__": "__main__"})
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
+
+    return run
+
+
+def test_good_answers_pass_in_silence(hook: Hook, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hook("pre_gen_project") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bad_answers_are_told_and_leave_no_parents(
+    hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert hook("pre_gen_project", project_slug="a/b", _output_dir=str(tmp_path)) == 1
+    assert capsys.readouterr().err == (
+        "project_slug 'a/b': must be a normalised project name: a-z and 0-9, single hyphens "
+        "between them\n"
+    )
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("taken", "refuse", "status", "said"),
+    [
+        (True, False, 0, "Warning: project_slug 'acme-common': the index that pip uses has"),
+        (True, True, 1, "project_slug 'acme-common': the index that pip uses has"),
+        (None, True, 0, "Warning: project_slug 'acme-common': not checked against PyPI"),
+        (False, True, 0, ""),
+    ],
+)
+def test_a_name_that_is_taken(
+    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], taken: bool | None, refuse: bool, status: int, said: str,
+) -> None:  # fmt: skip
+    pip = tmp_path / "pip"
+    unknown = "echo Getting page x; echo ': 404 Client Error'; exit 1"
+    answer = {True: "exit 0", False: unknown, None: "exit 1"}[taken]
+    pip.write_text(f"#!/bin/sh\n{answer}\n")
+    pip.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert hook("pre_gen_project", _require_unused_name=refuse) == status
+    shown = capsys.readouterr().err
+    assert shown.startswith(said)
+    assert bool(shown) == bool(said)
+
+
+def test_pip_that_cannot_be_run_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: "/no/such/pip")
+    assert pre_gen_project.name_taken("acme-common") is None
+
+
+def test_a_project_is_finished(
+    hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tmp_path / "acme-common"
+    written(project)
+    assert hook("post_gen_project") == 0
+    readme = (project / "README.md").read_text()
+    assert readme.startswith(f"# Common\n\n### pip\n\n```sh\npip install -c {INDEX}constraints.txt")
+    assert readme.endswith("\nUse it.\n")
+    assert (project / ".git" / "HEAD").read_text() == "ref: refs/heads/main\n"
+    said = capsys.readouterr().out
+    assert said.startswith("\nacme-common is ready. Next:\n")
+    assert "    poetry run python -m s3index preview\n" in said
+
+
+def written(project: Path) -> None:
+    (project / "README.md").write_text("# Common\n\n<!-- install -->\n\nUse it.\n")
+    source = TEMPLATE / "{{cookiecutter.project_slug}}" / "s3index" / "install.md"
+    (project / "s3index").mkdir()
+    shutil.copy(source, project / "s3index")
+
+
+@pytest.mark.parametrize(
+    ("git", "said"),
+    [(None, "git is not installed"), ("echo no space left >&2; exit 1", "git init --quiet failed")],
+)
+def test_without_git_the_project_is_whole_and_says_what_to_do(
+    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], git: str | None, said: str,
+) -> None:  # fmt: skip
+    written(tmp_path / "acme-common")
+    (tmp_path / "bin").mkdir()
+    if git:
+        (tmp_path / "bin" / "git").write_text(f"#!/bin/sh\n{git}\n")
+        (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert hook("post_gen_project") == 0
+    assert capsys.readouterr().out.startswith(f"No git repository was made ({said}")
+
+
+def test_cruft_renders_for_an_update_without_a_repository(
+    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path / "acme-common")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path.parent))
+    assert hook("post_gen_project", _commit="0" * 40) == 0
+    assert not (tmp_path / "acme-common" / ".git").exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_an_existing_repository_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert post_gen_project.make_repository(tmp_path) is None
+    assert list((tmp_path / ".git").iterdir()) == []
