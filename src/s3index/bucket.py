@@ -18,8 +18,9 @@ from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
-from s3index.config import Config, Refused
-from s3index.errors import ERRORS, code, is_elsewhere, refusal, status
+from s3index.aws_errors import ERRORS, code, is_elsewhere, refusal, status
+from s3index.config import Config
+from s3index.errors import Refused
 from s3index.release import sdist_metadata, wheel_metadata
 from s3index.steps import (
     CoreMetadata,

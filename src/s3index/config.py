@@ -10,9 +10,7 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-
-class Refused(Exception):
-    """The user asked for something that must not be done; the message says what to do instead."""
+from s3index.errors import Refused as Refused
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from s3index import policies
+from s3index.config import Config
 from tests.access.administrator import (
     BUCKET,
     REGION,
@@ -26,11 +28,9 @@ from tests.access.administrator import (
     user,
     variables,
 )
+from tests.access.judge import Request, applies, guarding, verdict
 from tests.commands import s3index
 from tests.distributions import sdist, wheel
-from tests.access.judge import Request, applies, guarding, verdict
-from s3index import policies
-from s3index.config import Config
 from tests.protocol.standin import standing_in
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from tests.template.baking import TEMPLATE, bake, run
-from tests.commands import STUBS
-from tests.distributions import sdist, wheel
-from tests.protocol.failing import fails
-from tests.docs.printed import blocks, part
 from s3index.bucket import Bucket
 from s3index.config import Config
 from s3index.verify import verify
+from tests.commands import STUBS
+from tests.distributions import sdist, wheel
+from tests.docs.printed import blocks, part
+from tests.protocol.failing import fails
 from tests.protocol.standin import StandIn
+from tests.template.baking import TEMPLATE, bake, run
 from tests.world import at, objects, release
 
 if TYPE_CHECKING:
