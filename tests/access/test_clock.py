@@ -46,7 +46,7 @@ ANSWERS = {
 
 
 def always(answer: Answer) -> Callable[[Seen], Answer]:
-    return lambda seen: answer
+    return lambda _: answer
 
 
 def said(name: str) -> str:
