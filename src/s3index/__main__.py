@@ -13,7 +13,7 @@ import typer
 from packaging.version import InvalidVersion, Version
 
 from s3index import __version__, build, distribution, output
-from s3index.errors import Refused
+from s3index.errors import Denied, Refused, shown
 from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
 from s3index.settings import Index, Project, load
 
@@ -151,7 +151,7 @@ def repair(verbose: Verbose = False) -> None:
         index, _ = load(ROOT)
         left = _bucket(index, verbose=verbose).run(protocol(index))
         for problem in left:
-            typer.echo(output.shown(problem))
+            typer.echo(shown(problem))
         typer.echo(f"Rebuilt the index of {index.team}.")
         _verify(index, None, deep=False, verbose=verbose)
         if left:
@@ -185,7 +185,7 @@ def provision(
         if readers:
             provision_bucket(index, readers, typer.echo, dry_run=dry_run)
         if publisher:
-            role = provision_role(index, project, publisher, typer.echo, dry_run=dry_run)
+            role = provision_role(index, project.name, publisher, typer.echo, dry_run=dry_run)
             output.left_on_github(publisher, role)
 
 
@@ -257,7 +257,6 @@ def _publish(
 def _plan(
     index: Index, found: list[distribution.Distribution], claim: Claim, *, verbose: bool
 ) -> None:
-    from s3index.aws_errors import Denied
     from s3index.publish import planned, prepare
 
     try:
@@ -265,7 +264,7 @@ def _plan(
     except Denied as denied:
         typer.echo(f"The bucket was not read, only the files were checked: {denied}")
         state = None
-    keys, derived = planned(found, index, claim, state)
+    keys, derived = planned(found, index, state)
     output.plan(index, keys, derived, released=bool(state and state.released))
 
 

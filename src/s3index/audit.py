@@ -84,9 +84,7 @@ def observe(
     bodies = dict(zip(metadata, replies[len(stats) :], strict=True))
     for one in found:
         one.facts = {key: facts[key] for key in one.keys if key in facts}
-        one.metadata = {
-            f"{key}.metadata": bodies[f"{key}.metadata"] for key in _wheels(one, index)
-        }
+        one.metadata = {f"{key}.metadata": bodies[f"{key}.metadata"] for key in _wheels(one, index)}
     return found
 
 

@@ -217,7 +217,9 @@ def _validated(content: bytes, name: str) -> Metadata:
         content.decode()
         return Metadata.from_email(content, validate=True)
     except UnicodeDecodeError:
-        raise Refused(f"{name} has core metadata that is not UTF-8. Correct it and build again.") from None
+        raise Refused(
+            f"{name} has core metadata that is not UTF-8. Correct it and build again."
+        ) from None
     except ExceptionGroup as group:
         wrong = "; ".join(str(error) for error in group.exceptions)
         raise Refused(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -45,7 +45,7 @@ def upload_progress(found: Sequence[Distribution]) -> "Iterator[Opener | None]":
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tasks = {file.path: progress.add_task(file.filename, total=file.size) for file in found}
-        yield lambda path: cast(BinaryIO, progress.open(path, "rb", task_id=tasks[path]))
+        yield lambda path: progress.open(path, "rb", task_id=tasks[path])
 
 
 def released(index: Index, project: Project, found: Sequence[Distribution], *, new: bool) -> None:

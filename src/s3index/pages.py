@@ -359,9 +359,7 @@ def mark(page: ProjectPage, version: Version, yank: bool | str) -> ProjectPage:
     if not page.release(version):
         known = ", ".join(page.versions[-5:]) or "no release"
         raise Refused(f"{page.name} {version} is not released; the index has {known}.")
-    files = [
-        replace(file, yanked=yank) if file.version == version else file for file in page.files
-    ]
+    files = [replace(file, yanked=yank) if file.version == version else file for file in page.files]
     return page if tuple(files) == page.files else _next(page, files)
 
 

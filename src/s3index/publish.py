@@ -17,7 +17,6 @@ files.
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import IntEnum
 from hashlib import sha256
 
@@ -127,7 +126,7 @@ def prepare(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[
 
 
 def planned(
-    files: Sequence[Distribution], index: Index, claim: Claim, state: Prepared | None
+    files: Sequence[Distribution], index: Index, state: Prepared | None
 ) -> tuple[dict[str, bool], list[str]]:
     """Return what a publish creates, {key: whether it is there already}, and what it swaps.
 
@@ -288,9 +287,7 @@ def _refuse_taken(index: Index, project: str, stored: Stored | None) -> None:
     organization_page(index.organization_page(project), stored, project)
 
 
-def _create(
-    files: Sequence[Distribution], index: Index, stored: Collection[str]
-) -> Steps[None]:
+def _create(files: Sequence[Distribution], index: Index, stored: Collection[str]) -> Steps[None]:
     """Create the files that are not stored yet.
 
     What is stored already (by a publish that was cut off, or by one that runs now) has to have

@@ -75,7 +75,7 @@ def refresh_list(scope: Scope, index: Index, page: ProjectPage, objects: Objects
 
     Returns whether anything was written.
     """
-    records = pages.join({}, [scope.record(page, index)])
+    records: Records = pages.join({}, [scope.record(page, index)])
 
     def wanted(objects: Objects) -> Steps[list[Put]]:
         nonlocal records

@@ -33,6 +33,7 @@ from s3index.steps import CoreMetadata, Put, Steps, Stored, ask, gather, get_all
 from s3index.steps import List as ListKeys
 from s3index.verify import Report, expected_records, listed_names, records_of
 
+
 def repair(index: Index) -> Steps[list[str]]:
     """Bring pages, lists and derived objects to what they should be; return what stays wrong.
 
@@ -137,7 +138,9 @@ def _repair_projects(
             page = pages.with_files(old, files, max(old.serial, least) + 1)
         found[one.name] = page
         claims = audit.unclaimed(one, files, index)
-        puts += [claim_put(index.claim(one.name, Version(claim.version)), claim) for claim in claims]
+        puts += [
+            claim_put(index.claim(one.name, Version(claim.version)), claim) for claim in claims
+        ]
         puts += yield from _metadata(one, files, index)
         puts.append(page_put(key, page, one.stored))
         there |= {key: one.stored, **one.metadata, **one.objects}

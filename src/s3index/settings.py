@@ -103,7 +103,7 @@ def load(root: Path) -> tuple[Index, Project]:
     Raises Refused if the file or a setting is missing or has the wrong form.
     """
     document = read(root)
-    project, settings = _table(document, "project"), table(document)
+    project, settings = section(document, "project"), table(document)
     version = _text(project, "version", "project")
     try:
         parsed = Version(version)
@@ -118,7 +118,7 @@ def load(root: Path) -> tuple[Index, Project]:
 
 def table(document: dict[str, object]) -> dict[str, object]:
     """Return `[tool.s3index]`; raises Refused if pyproject.toml has no such table."""
-    return _table(_table(document, "tool"), "s3index", "tool.s3index")
+    return section(section(document, "tool"), "s3index", "tool.s3index")
 
 
 def read(root: Path) -> dict[str, object]:
@@ -153,7 +153,8 @@ def _index(settings: dict[str, object]) -> Index:
     return Index(team, bucket, region, url.rstrip("/"), endpoint)
 
 
-def _table(document: dict[str, Any], name: str, shown: str | None = None) -> dict[str, object]:
+def section(document: dict[str, Any], name: str, shown: str | None = None) -> dict[str, object]:
+    """Return a table of pyproject.toml; raises Refused if there is none of that name."""
     found = document.get(name)
     if not isinstance(found, dict):
         raise Refused(f"pyproject.toml has no [{shown or name}] table. Restore it.")

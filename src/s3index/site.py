@@ -17,7 +17,7 @@ from dumb_pypi.main import Package, Settings, build_repo
 from msgspec.structs import replace
 
 from s3index import __version__, install, pages
-from s3index.pages import File, ProjectPage, Record, Records
+from s3index.pages import File, ProjectPage, Records
 from s3index.settings import LIST, NAME, Index
 
 RENDERER = f"s3index {__version__}, dumb-pypi {version('dumb-pypi')}"

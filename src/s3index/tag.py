@@ -20,7 +20,8 @@ def refuse_tag(project: Project, ref: str) -> None:
         )
     if text != str(version):
         raise Refused(
-            f"version = {text!r} in pyproject.toml is not in its normal form. Write {str(version)!r}."
+            f"version = {text!r} in pyproject.toml is not in its normal form. Use the normalized "
+            f"form {str(version)!r}."
         )
     if not ref.startswith("refs/tags/"):
         raise Refused(

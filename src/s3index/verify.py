@@ -13,8 +13,8 @@ from s3index.audit import Observed
 from s3index.pages import ProjectPage, Records
 from s3index.refresh import Objects, Scope, scopes
 from s3index.settings import Index
-from s3index.steps import Steps, ask, gather, get_all
 from s3index.steps import List as ListKeys
+from s3index.steps import Steps, ask, gather, get_all
 
 
 @dataclass
