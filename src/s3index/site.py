@@ -27,6 +27,8 @@ DIGEST = re.compile(rb"\b[0-9a-f]{64}\b")
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 PHONE = b'<head>\n        <meta name="viewport" content="width=device-width">'
+SHOWN = 200
+"""Releases that a project's HTML page lists, the newest; its JSON pages list all of them."""
 IN_NAMESPACE = "../../packages/"
 """How links of a page in the organisation's namespace start."""
 MOVED = b"""<!doctype html>
@@ -80,7 +82,7 @@ def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]
     """Render what depends on one project page alone, for any number of pages at once."""
     listed = [page for page in found if page.files]
     rendered = _dumb_pypi(
-        {page.name: {_package(page.name, file) for file in page.files} for page in listed},
+        {page.name: {_package(page.name, file) for file in _shown(page)} for page in listed},
         "../" * 5,
         index,
         projects=True,
@@ -88,6 +90,9 @@ def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]
     site: dict[str, bytes] = {}
     for page in listed:
         how = install.html(index.url, index.bucket, page.name).encode()
+        if len(page.versions) > SHOWN:
+            link = f"../../../../../{index.project_page(page.name)}"
+            how += f'<p>The newest {SHOWN} releases. <a href="{link}">All (JSON)</a></p>'.encode()
         # dumb-pypi's page of a project has the files; how to install it goes before their list.
         html = rendered[f"simple/{page.name}/index.html"].replace(b"<ul>", how + b"<ul>", 1)
         bodies = organization_page(page, index), html + _made_from({page.name: page.serial}), MOVED
@@ -96,9 +101,18 @@ def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]
 
 
 def organization_page(page: ProjectPage, index: Index) -> bytes:
-    """Return a project's page in the organisation's namespace, which names its team."""
-    owned = replace(page, meta=replace(page.meta, team=index.team))
+    """Return a project's page in the organisation's namespace, which names its team.
+
+    Who uploaded a file is left to the team's page: with thousands of files, it counts.
+    """
+    files = tuple(replace(file, uploaded_by=None) for file in page.files)
+    owned = replace(page, files=files, meta=replace(page.meta, team=index.team))
     return pages.dump(owned, f"{IN_NAMESPACE}{index.team}/{page.name}/")
+
+
+def _shown(page: ProjectPage) -> list[File]:
+    newest = set(page.versions[-SHOWN:])
+    return [file for file in page.files if str(file.version) in newest]
 
 
 def team_keys(index: Index) -> list[str]:
