@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
-from pathlib import Path
 from typing import cast
 
 from packaging.markers import Environment, default_environment
@@ -31,8 +30,9 @@ def at(environment: Environment, pinned: Iterable[Requirement]) -> dict[str, Req
 
 def applies(requirement: Requirement, environment: Environment, extras: Iterable[str]) -> bool:
     """Tell whether a requirement of a distribution holds where some of its extras are asked for."""
+    values = cast("dict[str, str]", environment)
     return not requirement.marker or any(
-        requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
+        requirement.marker.evaluate(values | {"extra": extra}) for extra in ("", *extras)
     )
 
 
@@ -109,9 +109,3 @@ def measured() -> list[Requirement]:
     """Return what the benchmarks need beside s3index."""
     lines = BENCH_LOCK.with_suffix(".in").read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if not line.startswith("#")]
-
-
-def names(folder: Path) -> dict[str, str]:
-    """Return {name: version} of what is installed in a virtual environment."""
-    [packages] = folder.glob("lib/python3.*/site-packages")
-    return {name: each.version for name, each in installed(str(packages)).items()}
