@@ -26,7 +26,7 @@ format: .venv/ready  ## let ruff format and mend
 	@$(RUFF) check --fix .
 
 bench: .venv/ready .venv-bench/ready  ## measure what a release costs; writes docs/benchmarks.md
-	@PYTHONPATH="{{cookiecutter.project_slug}}:tests" $(BIN)/python -m benchmarks$(addprefix .,$(ONLY))
+	@$(BIN)/python -m benchmarks$(addprefix .,$(ONLY))
 
 lock: .venv/ready  ## take the newest versions of the development dependencies
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \

@@ -46,10 +46,10 @@ def main() -> None:
         say(f"   A repository: {library.name}/.")
         say("2. Publish 0.1.0 to an S3 server that lives only as long as this demo.")
         with preview(library) as (index, environment):
-            say(f"   The team's index: {index}")
+            say(f"   The organisation's index: {index}")
             say("3. Change the version to 0.2.0 and publish again.")
             bump(library, "0.1.0", "0.2.0")
-            run([sys.executable, "-m", "s3index", "publish"], library, environment)
+            run(["s3index", "publish"], library, environment)
             command = ["pip", "install", "-c", f"{index}constraints.txt", "acme-common"]
             say("4. Install it as another team would, in a clean virtual environment:")
             say(f"   {' '.join(command)}")
@@ -95,10 +95,10 @@ def bump(library: Path, old: str, new: str) -> None:
 
 @contextmanager
 def preview(library: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Run `python -m s3index preview`; yield the index's URL and the environment to publish in."""
+    """Run `s3index preview`; yield the index's URL and the environment to publish in."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "s3index", "preview"],
+        ["s3index", "preview"],
         cwd=library,
         env=environment,
         stdout=subprocess.PIPE,
@@ -112,7 +112,7 @@ def preview(library: Path) -> Iterator[tuple[str, dict[str, str]]]:
             if not line:
                 sys.exit(f"the preview ended early:\n{printed}")
             printed += line
-        index = re.search(r"(http://\S+?)/(\S+)/packages/devtools/", printed)
+        index = re.search(r"(http://\S+?)/acme-packages/simple/", printed)
         assert index, printed
         yield (
             index[0],

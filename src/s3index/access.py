@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from s3index.config import Config, read
 from s3index.errors import Refused
+from s3index.settings import Project, read, section, table
 
 BROADEST = {4: 8, 6: 32}
 """The shortest prefixes that S3 does not treat as the whole internet (S3 User Guide, "Blocking
@@ -39,10 +39,9 @@ class Publisher:
         return "@" in self.subject
 
 
-def readers(config: Config) -> Readers:
+def readers(project: Project) -> Readers:
     """Return who may read; raises Refused if the settings are missing or not usable."""
-    _check_names(config, "bucket")
-    settings = _settings(config)
+    settings = table(read(project.root))
     access = settings.get("access")
     if access not in ("public", "network"):
         raise Refused(
@@ -64,10 +63,9 @@ def readers(config: Config) -> Readers:
     return found
 
 
-def publisher(config: Config) -> Publisher:
+def publisher(project: Project) -> Publisher:
     """Return who may publish; raises Refused if the settings are missing or not usable."""
-    _check_names(config, "bucket", "team", "project")
-    urls = read(config.root)["project"].get("urls")
+    urls = section(read(project.root), "project").get("urls")
     url = str(urls.get("Repository")) if isinstance(urls, dict) else "None"
     found = re.fullmatch(r"https://github\.com/([A-Za-z0-9-]+/[\w.-]+?)(\.git)?/?", url, re.ASCII)
     if not found:
@@ -76,7 +74,7 @@ def publisher(config: Config) -> Publisher:
             "address, such as https://github.com/acme/acme-common: only its releases get the role."
         )
     repository = found[1]
-    subject = _settings(config).get("github_subject", f"repo:{repository}")
+    subject = table(read(project.root)).get("github_subject", f"repo:{repository}")
     with_ids = "repo:" + "/".join(rf"{re.escape(name)}(@\d+)?" for name in repository.split("/"))
     if not isinstance(subject, str) or not re.fullmatch(with_ids, subject, re.ASCII):
         raise Refused(
@@ -89,20 +87,6 @@ def publisher(config: Config) -> Publisher:
 def ask_github(repository: str) -> str:
     """Return the command that prints how the subjects of a repository's tokens start."""
     return f"gh api repos/{repository}/actions/oidc/customization/sub --jq .sub_claim_prefix"
-
-
-def _settings(config: Config) -> dict[str, object]:
-    return dict(read(config.root)["tool"]["s3index"])
-
-
-def _check_names(config: Config, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
-            raise Refused(
-                f"{name} = {value!r} in pyproject.toml cannot be part of a policy. Use a-z, 0-9 "
-                "and hyphens."
-            )
 
 
 def _list(settings: dict[str, object], key: str, check: Callable[[str], None]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from s3index.errors import Refused
+from s3index.errors import Denied, Refused
 
 NOT_REACHED = (BotoCoreError, ResponseParserError, KeyError, ValueError)
 """What boto3, and code that reads its replies, raise if nothing answers, or something but S3."""
@@ -52,7 +52,7 @@ def refusal(error: Exception, bucket: str) -> Refused:
             f"There is no bucket {bucket}. Create it, or correct bucket in [tool.s3index]."
         )
     if status(error) == 403:
-        return Refused(
+        return Denied(
             f"Access to bucket {bucket} is denied ({error.operation_name}). Use the publishing "
             "role, or ask for its rights."
         )
@@ -93,9 +93,9 @@ def _about_the_caller(error: ClientError, bucket: str) -> Refused | None:
             "clock, then run it again."
         )
     if name in EXPIRED:
-        return Refused(f"The AWS credentials have expired. {SIGN_IN}")
+        return Denied(f"The AWS credentials have expired. {SIGN_IN}")
     if name in INVALID:
-        return Refused(f"The AWS credentials are not valid ({name}). {SIGN_IN}")
+        return Denied(f"The AWS credentials are not valid ({name}). {SIGN_IN}")
     if is_elsewhere(error):
         return Refused(
             f"Bucket {bucket} is not in the region that [tool.s3index] names. Correct region."
@@ -106,7 +106,7 @@ def _about_the_caller(error: ClientError, bucket: str) -> Refused | None:
 def _not_reached(error: Exception, bucket: str) -> Refused:
     """Return the refusal for an error that came before any answer of an S3 server."""
     if isinstance(error, NoCredentialsError):
-        return Refused(f"There are no AWS credentials. {SIGN_IN}")
+        return Denied(f"There are no AWS credentials. {SIGN_IN}")
     if isinstance(error, (ResponseParserError, KeyError)):
         return Refused(
             f"What answers for bucket {bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign in "

@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 from s3index.access import Publisher, Readers
-from s3index.config import Config
+from s3index.settings import Index
 
 INFRA = Path(__file__).parent / "infra"
 PREFIX = "S3index"
@@ -23,11 +23,11 @@ Policy = dict[str, Any]
 """A policy of IAM, whose elements may each be a string, a list or an object."""
 
 
-def bucket_policy(config: Config, readers: Readers) -> Policy:
+def bucket_policy(index: Index, readers: Readers) -> Policy:
     """Return the bucket's policy; statements for an empty list are left out."""
     policy = _filled(
         f"bucket-policy.{readers.access}.json",
-        config,
+        index,
         networks=_joined(readers.networks),
         vpc_endpoints=_joined(readers.vpc_endpoints),
     )
@@ -35,22 +35,22 @@ def bucket_policy(config: Config, readers: Readers) -> Policy:
     return policy | {"Statement": kept}
 
 
-def publisher_policy(config: Config) -> Policy:
+def publisher_policy(index: Index, project: str) -> Policy:
     """Return what the publishing role may do: the least that its project's releases need."""
-    return _filled("publisher-policy.json", config, team=config.team, project=config.project)
+    return _filled("publisher-policy.json", index, team=index.team, project=project)
 
 
-def publisher_trust(config: Config, publisher: Publisher, account: str) -> Policy:
+def publisher_trust(index: Index, publisher: Publisher, account: str) -> Policy:
     """Return who may assume the publishing role; `account` is the AWS account's number."""
-    return _filled("publisher-trust.json", config, account=account, subject=publisher.subject)
+    return _filled("publisher-trust.json", index, account=account, subject=publisher.subject)
 
 
-def role_name(config: Config) -> str:
+def role_name(index: Index, project: str) -> str:
     """Return the name of this repository's role, one for each team and project.
 
     Team and project have no dots, so no two share a name. A name too long for IAM ends in a digest.
     """
-    name = f"s3index.{config.team}.{config.project}"
+    name = f"s3index.{index.team}.{project}"
     if len(name) <= ROLE_NAME_LIMIT:
         return name
     digest = sha256(name.encode()).hexdigest()[:8]
@@ -92,7 +92,7 @@ def _joined(values: tuple[str, ...]) -> str:
     return '", "'.join(values)
 
 
-def _filled(name: str, config: Config, **values: str) -> Policy:
+def _filled(name: str, index: Index, **values: str) -> Policy:
     text = (INFRA / name).read_text(encoding="utf-8")
-    policy = Template(text).substitute(values, partition=config.partition, bucket=config.bucket)
+    policy = Template(text).substitute(values, partition=index.partition, bucket=index.bucket)
     return dict(json.loads(policy))

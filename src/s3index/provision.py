@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 from s3index import policies
 from s3index.access import Publisher, Readers
 from s3index.aws_errors import status
-from s3index.config import Config
 from s3index.errors import Refused
 from s3index.reconcile import Report, Resource, found, reconcile, refusals
+from s3index.settings import Index
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -32,52 +32,54 @@ POLICY_NAME = "s3index-publish"
 NOT_MANAGED = "left as is (not managed by s3index)"
 
 
-def provision_bucket(config: Config, readers: Readers, report: Report, *, dry_run: bool) -> None:
+def provision_bucket(index: Index, readers: Readers, report: Report, *, dry_run: bool) -> None:
     """Create or adjust the bucket; `report` gets a line for each resource.
 
     Raises Refused if it is another account's or in another region, or if rights are missing.
     """
-    if (config.endpoint or "").startswith("http:"):
+    if (index.endpoint or "").startswith("http:"):
         report("Warning: this endpoint is plain HTTP, which the bucket policy denies to everybody")
-    with refusals(config):
-        s3 = boto3.client("s3", config.region, config=_options(config))
-        reconcile(_bucket(s3, config, readers), report, dry_run=dry_run)
-        reconcile(_further_settings(s3, config.bucket), report, dry_run=dry_run)
-        reconcile([_bucket_policy(s3, config, readers, report)], report, dry_run=dry_run)
+    with refusals(index):
+        s3 = boto3.client("s3", index.region, config=_options(index))
+        reconcile(_bucket(s3, index, readers), report, dry_run=dry_run)
+        reconcile(_further_settings(s3, index.bucket), report, dry_run=dry_run)
+        reconcile([_bucket_policy(s3, index, readers, report)], report, dry_run=dry_run)
 
 
-def provision_role(config: Config, publisher: Publisher, report: Report, *, dry_run: bool) -> str:
+def provision_role(
+    index: Index, project: str, publisher: Publisher, report: Report, *, dry_run: bool
+) -> str:
     """Create or adjust GitHub's OIDC provider and the publishing role; return the role's ARN.
 
     `report` gets a line for each resource. Raises Refused if rights are missing.
     """
-    name = policies.role_name(config)
-    with refusals(config):
-        iam = boto3.client("iam", config.region, config=_options(config))
-        sts = boto3.client("sts", config.region, config=_options(config))
+    name = policies.role_name(index, project)
+    with refusals(index):
+        iam = boto3.client("iam", index.region, config=_options(index))
+        sts = boto3.client("sts", index.region, config=_options(index))
         account = sts.get_caller_identity()["Account"]
-        trust = policies.publisher_trust(config, publisher, account)
-        reconcile(_role(iam, config, trust), report, dry_run=dry_run)
+        trust = policies.publisher_trust(index, publisher, account)
+        reconcile(_role(iam, index, project, trust), report, dry_run=dry_run)
         for other in found(lambda: _other_policies(iam, name)) or []:
             report(f"policy {other} of the role: {NOT_MANAGED}")
-    return f"arn:{config.partition}:iam::{account}:role/{name}"
+    return f"arn:{index.partition}:iam::{account}:role/{name}"
 
 
-def _options(config: Config) -> BotoConfig:
+def _options(index: Index) -> BotoConfig:
     return BotoConfig(
         retries={"mode": "standard"},
         connect_timeout=10,
-        s3={"addressing_style": "path" if config.endpoint else "virtual"},
+        s3={"addressing_style": "path" if index.endpoint else "virtual"},
     )
 
 
-def _bucket(s3: "S3Client", config: Config, readers: Readers) -> Iterator[Resource]:
-    name = config.bucket
+def _bucket(s3: "S3Client", index: Index, readers: Readers) -> Iterator[Resource]:
+    name = index.bucket
     yield Resource(
-        f"bucket {name} in {config.region}",
-        config.region,
-        lambda: _region(s3, config),
-        lambda: _create_bucket(s3, config),
+        f"bucket {name} in {index.region}",
+        index.region,
+        lambda: _region(s3, index),
+        lambda: _create_bucket(s3, index),
     )
     rules: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     yield Resource(
@@ -102,28 +104,28 @@ def _bucket(s3: "S3Client", config: Config, readers: Readers) -> Iterator[Resour
     )
 
 
-def _region(s3: "S3Client", config: Config) -> str:
+def _region(s3: "S3Client", index: Index) -> str:
     try:
-        reply = s3.head_bucket(Bucket=config.bucket)
+        reply = s3.head_bucket(Bucket=index.bucket)
     except ClientError as error:
         if status(error) != 404:
             # The answer to a HEAD has no body; the answer to this one says what is wrong.
-            s3.get_bucket_location(Bucket=config.bucket)
+            s3.get_bucket_location(Bucket=index.bucket)
         raise
     # S3-compatible servers may not say where they are.
-    region = reply.get("BucketRegion", config.region)
-    if region != config.region:
+    region = reply.get("BucketRegion", index.region)
+    if region != index.region:
         raise Refused(
-            f"Bucket {config.bucket} is in {region}, but [tool.s3index] says {config.region}. "
+            f"Bucket {index.bucket} is in {region}, but [tool.s3index] says {index.region}. "
             "Correct region, or choose another bucket."
         )
     return region
 
 
-def _create_bucket(s3: "S3Client", config: Config) -> None:
+def _create_bucket(s3: "S3Client", index: Index) -> None:
     # For us-east-1, S3 wants no location.
-    location: Any = {"CreateBucketConfiguration": {"LocationConstraint": config.region}}
-    s3.create_bucket(Bucket=config.bucket, **({} if config.region == "us-east-1" else location))
+    location: Any = {"CreateBucketConfiguration": {"LocationConstraint": index.region}}
+    s3.create_bucket(Bucket=index.bucket, **({} if index.region == "us-east-1" else location))
 
 
 def _further_settings(s3: "S3Client", name: str) -> Iterator[Resource]:
@@ -141,12 +143,12 @@ def _further_settings(s3: "S3Client", name: str) -> Iterator[Resource]:
         lambda: _encryption(s3, name),
         lambda: s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=rules),
     )
-    index: Any = {"IndexDocument": {"Suffix": "index.html"}}
+    website: Any = {"IndexDocument": {"Suffix": "index.html"}}
     yield Resource(
         "static website (index.html)",
-        index["IndexDocument"],
+        website["IndexDocument"],
         lambda: s3.get_bucket_website(Bucket=name).get("IndexDocument"),
-        lambda: s3.put_bucket_website(Bucket=name, WebsiteConfiguration=index),
+        lambda: s3.put_bucket_website(Bucket=name, WebsiteConfiguration=website),
     )
 
 
@@ -155,12 +157,12 @@ def _encryption(s3: "S3Client", name: str) -> str | None:
     return current["Rules"][0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
 
 
-def _bucket_policy(s3: "S3Client", config: Config, readers: Readers, report: Report) -> Resource:
-    desired = policies.bucket_policy(config, readers)
+def _bucket_policy(s3: "S3Client", index: Index, readers: Readers, report: Report) -> Resource:
+    desired = policies.bucket_policy(index, readers)
     current: policies.Policy = {}
 
     def read() -> list[policies.Policy]:
-        current.update(json.loads(s3.get_bucket_policy(Bucket=config.bucket)["Policy"]))
+        current.update(json.loads(s3.get_bucket_policy(Bucket=index.bucket)["Policy"]))
         ours, others = policies.split(current)
         for statement in others:
             sid = statement.get("Sid", "without a Sid")
@@ -172,12 +174,14 @@ def _bucket_policy(s3: "S3Client", config: Config, readers: Readers, report: Rep
         desired["Statement"],
         read,
         lambda: s3.put_bucket_policy(
-            Bucket=config.bucket, Policy=json.dumps(policies.merged(desired, current))
+            Bucket=index.bucket, Policy=json.dumps(policies.merged(desired, current))
         ),
     )
 
 
-def _role(iam: "IAMClient", config: Config, trust: policies.Policy) -> Iterator[Resource]:
+def _role(
+    iam: "IAMClient", index: Index, project: str, trust: policies.Policy
+) -> Iterator[Resource]:
     provider = trust["Statement"][0]["Principal"]["Federated"]
     yield Resource(
         f"OIDC provider {GITHUB}",
@@ -185,7 +189,7 @@ def _role(iam: "IAMClient", config: Config, trust: policies.Policy) -> Iterator[
         lambda: AUDIENCE in _audiences(iam, provider),
         lambda: _allow_github(iam, provider),
     )
-    name, document = policies.role_name(config), json.dumps(trust)
+    name, document = policies.role_name(index, project), json.dumps(trust)
     yield Resource(
         f"role {name}",
         name,
@@ -204,9 +208,9 @@ def _role(iam: "IAMClient", config: Config, trust: policies.Policy) -> Iterator[
         lambda: iam.get_role(RoleName=name)["Role"].get("MaxSessionDuration"),
         lambda: iam.update_role(RoleName=name, MaxSessionDuration=SESSION),
     )
-    policy = policies.publisher_policy(config)
+    policy = policies.publisher_policy(index, project)
     yield Resource(
-        f"policy of the role for {config.project} of {config.team}",
+        f"policy of the role for {project} of {index.team}",
         policy,
         lambda: iam.get_role_policy(RoleName=name, PolicyName=POLICY_NAME)["PolicyDocument"],
         lambda: iam.put_role_policy(

@@ -8,8 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from s3index.aws_errors import ERRORS, code, provision_refusal, status
-from s3index.config import Config
 from s3index.policies import same
+from s3index.settings import Index
 
 NOT_SUPPORTED = (405, 501)
 """How S3-compatible servers answer requests for a setting that they do not have."""
@@ -64,9 +64,9 @@ def found(read: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def refusals(config: Config) -> Iterator[None]:
+def refusals(index: Index) -> Iterator[None]:
     """Raise Refused, for a person, in place of the errors of boto3."""
     try:
         yield
     except ERRORS as error:
-        raise provision_refusal(error, config.bucket) from None
+        raise provision_refusal(error, index.bucket) from None
