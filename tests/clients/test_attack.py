@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.clients import Consumer, consumer
-from tests.distributions import wheel
-from tests.protocol.failing import fails
-from tests.clients.hostile import Hostile, hostile
-from tests.docs.printed import blocks, commands
 from s3index import install
 from s3index.bucket import Bucket
 from s3index.config import Config
 from s3index.publish import yank
+from tests.clients.clients import Consumer, consumer
+from tests.clients.hostile import Hostile, hostile
+from tests.distributions import wheel
+from tests.docs.printed import blocks, commands
+from tests.protocol.failing import fails
 from tests.world import at, release
 
 PRIVATE = ("acme-app", "acme-common", "acme-core")

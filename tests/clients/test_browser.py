@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.template.baking import TEMPLATE
-from tests.distributions import digest, sdist, wheel
 from s3index import install
 from s3index.config import Config
+from tests.distributions import digest, sdist, wheel
+from tests.template.baking import TEMPLATE
 from tests.world import at, release
 
 # Without these Chromium talks to its maker in the background.

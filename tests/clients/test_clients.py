@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.template.baking import python
-from tests.clients.clients import Consumer, consumer
-from tests.distributions import sdist, wheel
 from s3index.bucket import Bucket
 from s3index.config import Config
 from s3index.publish import yank
+from tests.clients.clients import Consumer, consumer
+from tests.distributions import sdist, wheel
+from tests.template.baking import python
 from tests.world import at, release
 
 if TYPE_CHECKING:

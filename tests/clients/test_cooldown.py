@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3index.config import Config
+from s3index.page import CONTENT_TYPE
 from tests.clients.clients import Consumer, consumer
 from tests.distributions import wheel
 from tests.protocol.failing import fails
-from s3index.config import Config
-from s3index.page import CONTENT_TYPE
 from tests.world import at, release
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.clients import Consumer, consumer
-from tests.distributions import wheel
-from tests.protocol.failing import fails
-from tests.clients.forbidden import denied, listed, readers, unlisted
-from tests.clients.hostile import Hostile, hostile
 from s3index import install
 from s3index.config import Config
+from tests.clients.clients import Consumer, consumer
+from tests.clients.forbidden import denied, listed, readers, unlisted
+from tests.clients.hostile import Hostile, hostile
+from tests.distributions import wheel
+from tests.protocol.failing import fails
 from tests.protocol.standin import Answer
 from tests.world import at, release
 

@@ -15,15 +15,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clients.clients import consumer
-from tests.distributions import sdist, wheel
-from tests.clients.hostile import hostile
-from tests.docs.printed import blocks
 from s3index import install
 from s3index.bucket import Bucket
 from s3index.config import Config
 from s3index.repair import repair
-from tests.clients.web import HEADING, PASSWORD, TEXT, Machine, balancer, certificate, machine, reader
+from tests.clients.clients import consumer
+from tests.clients.hostile import hostile
+from tests.clients.web import (
+    HEADING,
+    PASSWORD,
+    TEXT,
+    Machine,
+    balancer,
+    certificate,
+    machine,
+    reader,
+)
+from tests.distributions import sdist, wheel
+from tests.docs.printed import blocks
 from tests.world import at, objects, release
 
 if TYPE_CHECKING:

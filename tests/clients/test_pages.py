@@ -27,10 +27,10 @@ from pypi_simple import (
     PyPISimple,
 )
 
-from tests.distributions import digest, sdist, wheel
 from s3index.bucket import Bucket
 from s3index.config import Config
 from s3index.publish import yank
+from tests.distributions import digest, sdist, wheel
 from tests.world import at, objects, release
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.template.baking import TEMPLATE, run
-from tests.docs.printed import blocks
 from s3index.config import Config
+from tests.docs.printed import blocks
+from tests.template.baking import TEMPLATE, run
 
 TEXT = (TEMPLATE / "docs" / "operations.md").read_text(encoding="utf-8")
 HEADING = "## The same index on ordinary machines"
