@@ -62,7 +62,8 @@ class Scene:
         result = "ours"
         try:
             self.client.shell(script, pip)
-        except AssertionError:
+        except AssertionError as stopped:
+            print(stopped)  # noqa: T201 (for the reader of a failure)
             result = "refused"
             assert not set(PRIVATE) & set(self.client.installed())
         stranger = [path for path in self.hostile.downloads if "/from_pypi-" not in path]
@@ -95,7 +96,7 @@ INFO = "acme_source-1.0.dist-info/"
 def build_wheel(folder, *_, **__):
     name = "acme_source-1.0-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
-        archive.write("PKG-INFO", INFO + "METADATA")
+        archive.writestr(INFO + "METADATA", open("PKG-INFO").read())
         archive.writestr(INFO + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\n"
                          "Tag: py3-none-any\\n")
         archive.writestr(INFO + "RECORD", "")
