@@ -6,21 +6,20 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.template.baking import TEMPLATE
-from s3index.config import Config
+from tests.world import Library
 
-S3INDEX = TEMPLATE / "src"
 STUBS = Path(__file__).with_name("stubs")
 """A pip that knows no project: most tests' first releases shall not ask PyPI."""
 
 
-def repository(config: Config, folder: Path) -> Path:
+def repository(library: Library, folder: Path) -> Path:
     """Make the smallest folder that s3index works in; return it."""
     folder.mkdir(parents=True, exist_ok=True)
+    index = library.index
     (folder / "pyproject.toml").write_text(
-        f'[project]\nname = "{config.project}"\nversion = "{config.version}"\n'
-        f'[tool.s3index]\nteam = "{config.team}"\nbucket = "{config.bucket}"\n'
-        f'region = "{config.region}"\nurl = "{config.url}"\n'
+        f'[project]\nname = "{library.name}"\nversion = "{library.version}"\n'
+        f'[tool.s3index]\nteam = "{index.team}"\nbucket = "{index.bucket}"\n'
+        f'region = "{index.region}"\nurl = "{index.url}"\n'
     )
     return folder
 
@@ -29,7 +28,7 @@ def start(
     root: Path, *arguments: str | Path, runner: str = "-m s3index", env: Mapping[str, str] = {}
 ) -> subprocess.Popen[str]:
     """Start `python -m s3index` in a repository; `runner` puts another program in its place."""
-    environment = os.environ | {"PYTHONPATH": str(S3INDEX), "GITHUB_ACTOR": "tests"}
+    environment = os.environ | {"GITHUB_ACTOR": "tests"}
     environment["PATH"] = f"{STUBS}:{environment['PATH']}"
     environment |= env
     return subprocess.Popen(

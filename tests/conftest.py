@@ -13,11 +13,11 @@ from uuid import uuid4
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from packaging.version import Version
 
 from tests.access.administrator import repository, tell_moto
-from s3index.config import Config
+from s3index.settings import Index
 from tests.protocol.standin import StandIn, standing_in, verifies_checksums
+from tests.world import Library
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -73,28 +73,21 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "S3Client":
 
 
 @pytest.fixture
-def config(s3: "S3Client", endpoint: str, tmp_path: Path) -> Config:
-    """Return settings for acme-common 0.1.0 of team devtools, in a new bucket of its own."""
+def library(s3: "S3Client", endpoint: str, tmp_path: Path) -> Library:
+    """Return acme-common 0.1.0 of team devtools, with a new bucket of its own."""
     bucket = f"acme-{uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    folders = ("packages", "simple", "dumb-pypi")
     readers = {
         "Effect": "Allow",
         "Principal": "*",
         "Action": "s3:GetObject",
-        "Resource": [f"arn:aws:s3:::{bucket}/packages/*", f"arn:aws:s3:::{bucket}/dumb-pypi/*"],
+        "Resource": [f"arn:aws:s3:::{bucket}/{folder}/*" for folder in folders],
     }
     policy = {"Version": "2012-10-17", "Statement": [readers]}
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
-    return Config(
-        root=tmp_path,
-        project="acme-common",
-        version=Version("0.1.0"),
-        team="devtools",
-        bucket=bucket,
-        region=REGION,
-        url=f"{endpoint}/{bucket}",
-        endpoint=endpoint,
-    )
+    index = Index("devtools", bucket, REGION, f"{endpoint}/{bucket}", endpoint)
+    return Library(index, tmp_path)
 
 
 @pytest.fixture
@@ -143,6 +136,6 @@ def iam(account: str) -> "IAMClient":
 
 
 @pytest.fixture
-def acme(account: str, tmp_path: Path) -> Config:
-    """Return the settings of acme-common's repository, with public access."""
+def acme(account: str, tmp_path: Path) -> Library:
+    """Return acme-common's repository, with public access."""
     return repository(tmp_path)

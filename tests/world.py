@@ -1,40 +1,77 @@
 """What tests ask of the publisher and of the bucket."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from s3index.bucket import Bucket
-from s3index.config import Config
+from s3index.distribution import Distribution, read_release
+from s3index.pages import Claim, new_claim
 from s3index.publish import publish
-from s3index.release import read_release
+from s3index.s3 import Bucket
+from s3index.settings import Index, Project
+from s3index.verify import Report, verify
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+"""When tests' releases are made."""
 
-def at(config: Config, version: str, project: str | None = None, team: str | None = None) -> Config:
-    """Return the same settings for another version, project or team."""
+
+@dataclass(frozen=True)
+class Library:
+    """A library of the index: whose repository is at `root`, and which version it releases."""
+
+    index: Index
+    root: Path
+    name: str = "acme-common"
+    version: str = "0.1.0"
+
+    @property
+    def project(self) -> Project:
+        """Return the project as the publisher reads it from pyproject.toml."""
+        return Project(
+            self.root, canonicalize_name(self.name), Version(self.version), self.version
+        )
+
+
+def at(
+    library: Library, version: str, project: str | None = None, team: str | None = None
+) -> Library:
+    """Return a library with another version, project or team."""
     return replace(
-        config,
-        version=Version(version),
-        project=project or config.project,
-        team=team or config.team,
+        library,
+        version=version,
+        name=project or library.name,
+        index=replace(library.index, team=team or library.index.team),
     )
 
 
-def objects(s3: "S3Client", config: Config) -> dict[str, bytes]:
+def objects(s3: "S3Client", index: Index) -> dict[str, bytes]:
     """Return everything in the bucket."""
-    found = s3.list_objects_v2(Bucket=config.bucket).get("Contents", [])
+    found = s3.list_objects_v2(Bucket=index.bucket).get("Contents", [])
     return {
-        item["Key"]: s3.get_object(Bucket=config.bucket, Key=item["Key"])["Body"].read()
+        item["Key"]: s3.get_object(Bucket=index.bucket, Key=item["Key"])["Body"].read()
         for item in found
     }
 
 
-def release(config: Config, *files: Path) -> bool:
-    """Publish files as the release that `config` names; return whether anything was written."""
-    found = read_release(files, config.project, config.version)
-    return bool(Bucket(config).run(publish(found, config, "tests")))
+def claim(files: Sequence[Distribution], by: str = "tests") -> Claim:
+    """Return the claim of a release that tests make."""
+    return new_claim(files, NOW, by, "0123456789abcdef")
+
+
+def release(library: Library, *files: Path) -> bool:
+    """Publish files as the library's release; return whether anything was written."""
+    found = read_release(files, library.name, Version(library.version))
+    return bool(Bucket(library.index).run(publish(found, library.index, claim(found))))
+
+
+def verified(library: Library) -> Report:
+    """Verify the library's team."""
+    return Bucket(library.index).run(verify(library.index))

@@ -1,8 +1,8 @@
-# What `python -m s3index provision` makes, for organisations that have Terraform make it.
+# What `s3index provision` makes, for organisations that have Terraform make it.
 #
-# The policies are the generated repository's own files: `infra` is the path of its folder infra/.
-# The other variables are settings in its pyproject.toml. Bucket and OIDC provider exist once: for
-# a second repository keep the role, and leave out what is there.
+# The policies are files of the template repository: `infra` is the path of its src/s3index/infra.
+# The other variables are settings in the library's pyproject.toml. Bucket and OIDC provider exist
+# once: for a second repository keep the role and its policy, and leave out the rest.
 
 terraform {
   required_version = ">= 1.9"
@@ -15,18 +15,28 @@ terraform {
 }
 
 variable "infra" {
-  description = "Path of the generated repository's folder infra/."
+  description = "Path of the template repository's folder src/s3index/infra."
   type        = string
 }
 
 variable "project" {
-  description = "The project's name: what pip installs."
+  description = "The project's normalized name, such as acme-common."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]+(-[a-z0-9]+)*$", var.project))
+    error_message = "Use the normalized name: a-z, 0-9 and single hyphens."
+  }
 }
 
 variable "team" {
   description = "The team's prefix in the bucket."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]+(-[a-z0-9]+)*$", var.team))
+    error_message = "Use a-z, 0-9 and single hyphens."
+  }
 }
 
 variable "bucket" {
@@ -40,7 +50,7 @@ variable "access" {
 
   validation {
     condition     = contains(["public", "network"], var.access)
-    error_message = "Write public or network."
+    error_message = "Use public or network."
   }
   validation {
     condition     = var.access == "public" || length(var.networks) + length(var.vpc_endpoints) > 0
@@ -76,7 +86,7 @@ locals {
     networks      = join("\", \"", var.networks)
     vpc_endpoints = join("\", \"", var.vpc_endpoints)
   }))
-  # A list that is empty lets nobody in: its statements go.
+  # An empty list lets nobody in: its statements are left out.
   statements = [
     for statement in local.bucket_policy.Statement : statement
     if !strcontains(jsonencode(statement), "[\"\"]")
@@ -85,6 +95,7 @@ locals {
     partition = data.aws_partition.current.partition
     bucket    = var.bucket
     team      = var.team
+    project   = var.project
   })
   publisher_trust = templatefile("${var.infra}/publisher-trust.json", {
     partition = data.aws_partition.current.partition

@@ -3,59 +3,102 @@
 For a web server on a machine of its own; docs/operations.md shows one. Needs boto3, and the right
 to read and to list the bucket. Run it from a timer; it can be stopped at any time.
 
+It copies what clients and people read. Anything else, which a publisher would not have put there,
+is named on stderr and skipped; the exit code is then 1, and the rest is copied all the same.
+
 A file system cannot hold an object `x/` beside a folder `x/`: such a page is kept in the folder, as
-index.json, or as index.html where pages are HTML.
+index.json, or as page.html where pages are HTML.
 """
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
-INDEXES = {"packages/": "index.json", "dumb-pypi/": "index.html"}
+INDEXES = {"packages/": "index.json", "simple/": "index.json", "dumb-pypi/": "page.html"}
 IMMUTABLE = (".whl", ".tar.gz", ".zip")
+NAME = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+FILE = r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.(whl|tar\.gz|zip)(\.metadata)?"
+COPIED = re.compile(
+    rf"packages/{NAME}/(constraints\.txt|{NAME}/({FILE})?)?"
+    rf"|simple/(constraints\.txt|{NAME}/)?"
+    rf"|dumb-pypi/{NAME}/index/(index\.html|changelog/page1\.html|simple/{NAME}/(index\.html)?)"
+)
+LEFT_OUT = re.compile(
+    rf"packages/{NAME}/{NAME}/release-[a-z0-9.+!]+\.json"
+    rf"|dumb-pypi/{NAME}/index/(simple/(index\.html)?|pypi/{NAME}/json)"
+)
+"""Claims, which only publishers read, and lists of s3index 0.2.0, which nobody reads."""
+LONGEST = 250
+"""Characters in a name that most file systems take, with `.part` at its end."""
 
 
-def main(bucket: str, folder: Path) -> None:
-    """Fetch what is new or has changed, remove what is gone; say how much of each."""
+def main(bucket: str, folder: Path) -> bool:
+    """Fetch what is new or has changed, remove what is gone; return whether nothing was skipped."""
     s3 = boto3.client("s3")
+    skipped: dict[str, str] = {}
     # Pages are read before files are listed: what a page names was in the bucket before it.
-    pages = {
-        path: s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-        for path, item in stored(s3, bucket).items()
-        if not path.endswith(IMMUTABLE) and digest(folder / path) != item["ETag"].strip('"')
-    }
-    there = stored(s3, bucket)
-    files = [path for path in there if path.endswith(IMMUTABLE) and not (folder / path).exists()]
+    pages = {}
+    for path, item in stored(s3, bucket, skipped).items():
+        with skipping(item["Key"], skipped):
+            if not path.endswith(IMMUTABLE) and digest(folder / path) != item["ETag"].strip('"'):
+                pages[path] = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+    there = stored(s3, bucket, skipped)
+    files = [path for path in there if path.endswith(IMMUTABLE) and not (folder / path).is_file()]
+    fetched = []
     for path in files:
-        reply = s3.get_object(Bucket=bucket, Key=there[path]["Key"])
-        write(folder / path, reply["Body"].iter_chunks(1 << 20))
+        with skipping(path, skipped):
+            reply = s3.get_object(Bucket=bucket, Key=path)
+            write(folder / path, reply["Body"].iter_chunks(1 << 20))
+            fetched.append(path)
+    changed = []
     for path, body in pages.items():
-        write(folder / path, [body])
+        with skipping(path, skipped):
+            write(folder / path, [body])
+            changed.append(path)
     gone = local(folder) - there.keys()
     for path in gone:
         (folder / path).unlink()
-    print(f"{len(files)} files and {len(pages)} pages fetched, {len(gone)} removed.")
+    for key, reason in skipped.items():
+        # As Python writes it: a key can hold line breaks and a terminal's control sequences.
+        print(f"Skipped {key!r}: {reason}", file=sys.stderr)
+    print(f"{len(fetched)} files and {len(changed)} pages fetched, {len(gone)} removed.")
+    return not skipped
 
 
-def stored(s3: "S3Client", bucket: str) -> dict[str, "ObjectTypeDef"]:
+def stored(s3: "S3Client", bucket: str, skipped: dict[str, str]) -> dict[str, "ObjectTypeDef"]:
     """Return what the bucket holds, by the path in the folder that it has or will have."""
     found = {}
     for prefix, index in INDEXES.items():
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 key = item["Key"]
-                # A key is any text; this one would lead out of the folder.
-                if ".." not in key.split("/"):
+                if max(map(len, key.split("/"))) > LONGEST:
+                    skipped[key] = "too long for a file system"
+                elif COPIED.fullmatch(key):
                     found[f"{key}{index}" if key.endswith("/") else key] = item
+                elif not LEFT_OUT.fullmatch(key):
+                    skipped[key] = "not a key of the index"
     return found
+
+
+@contextmanager
+def skipping(key: str, skipped: dict[str, str]) -> Iterator[None]:
+    """Note an object that cannot be read or kept, and go on with the next."""
+    try:
+        yield
+    except (ClientError, OSError) as error:
+        skipped[key] = str(error)
 
 
 def local(folder: Path) -> set[str]:
@@ -81,4 +124,4 @@ def write(path: Path, parts: Iterable[bytes]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("Usage: python mirror.py BUCKET FOLDER")
-    main(sys.argv[1], Path(sys.argv[2]))
+    sys.exit(0 if main(sys.argv[1], Path(sys.argv[2])) else 1)

@@ -1,4 +1,6 @@
-"""Publish this repository's library to an S3 bucket that doubles as a package index."""
+"""Publish a Python library to an S3 bucket that doubles as a package index."""
 
-__version__ = "0.2.0"
-"""The version of the template that this publisher came with; its CHANGELOG says what changed."""
+from importlib.metadata import version
+
+__version__ = version("s3index")
+"""The version of this publisher and of the template that it came with."""

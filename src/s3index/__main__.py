@@ -1,22 +1,25 @@
-"""The command line: `python -m s3index`, run from the repository's root."""
+"""The command line: `s3index`, run from the repository's root."""
 
 import atexit
 import gc
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from packaging.version import InvalidVersion, Version
 
-from s3index import __version__, build, console, release
-from s3index.config import Config, load
+from s3index import __version__, build, distribution, output
+from s3index.errors import Denied, Refused, shown
+from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
+from s3index.settings import Index, Project, load
 
 if TYPE_CHECKING:
-    from s3index.bucket import Bucket, Uploaded
     from s3index.publish import Outcome
+    from s3index.s3 import Bucket, Opener
 
 app = typer.Typer(
     name="s3index",
@@ -35,10 +38,20 @@ def _version(text: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion:
-        raise typer.BadParameter(f"{text!r} is no version such as 0.1.0.") from None
+        raise typer.BadParameter(f"{text!r} is not a version such as 0.1.0.") from None
 
 
-Which = Annotated[
+def _reason(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise typer.BadParameter(f"it has {len(text)} characters; {LONGEST_TEXT} are allowed.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter(f"{text!r} is not valid Unicode.") from None
+    return line(text) or ""
+
+
+Released = Annotated[
     Version, typer.Argument(metavar="VERSION", parser=_version, help="A released version.")
 ]
 
@@ -52,23 +65,20 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the template's version."
-        ),
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
     ] = False,
 ) -> None:
     """Publish this repository's library to its team's package index in an S3 bucket."""
 
 
-@app.command(epilog="Example: python -m s3index publish --dry-run")
+@app.command(epilog="Example: s3index publish --dry-run")
 def publish(
     files: Annotated[
         list[Path] | None,
         typer.Argument(help="Built files, such as dist/*. Without any, Poetry builds them."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build and show what would be written; write nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be written; write nothing.")
     ] = False,
     open_page: Open = False,
     verbose: Verbose = False,
@@ -77,20 +87,23 @@ def publish(
 
     A release never changes: publishing it again does nothing, or finishes what was cut off.
     """
-    with console.refusals(), _distributions(config := load(ROOT), files) as found:
-        if dry_run:
-            console.show_plan(config, found)
-        else:
-            outcome = _publish(config, found, verbose=verbose)
-            console.how_to_install(config, open_page=open_page)
-            if outcome is outcome.FIRST:
-                console.warn_of_name(config)
+    with output.refusals():
+        index, project = load(ROOT)
+        with _distributions(project, files) as found:
+            claim = new_claim(found, datetime.now(UTC), *build.uploader(project.root))
+            if dry_run:
+                _plan(index, found, claim, verbose=verbose)
+                return
+            outcome = _publish(index, project, found, claim, verbose=verbose)
+        output.how_to_install(index, project, open_page=open_page)
+        if outcome is outcome.FIRST:
+            output.warn_of_name(index, project)
 
 
-@app.command(epilog="Example: python -m s3index yank 0.2.0 --reason 'loses records'")
+@app.command(epilog="Example: s3index yank 0.2.0 --reason 'loses records'")
 def yank(
-    version: Which,
-    reason: Annotated[str, typer.Option(help="Why; shown by pip and uv.")] = "",
+    version: Released,
+    reason: Annotated[str, typer.Option(parser=_reason, help="Why; shown by pip and uv.")] = "",
     verbose: Verbose = False,
 ) -> None:
     """Yank a version (PEP 592): installers pass it over unless it is pinned exactly.
@@ -100,16 +113,19 @@ def yank(
     _mark(version, reason or True, verbose=verbose)
 
 
-@app.command(epilog="Example: python -m s3index unyank 0.2.0")
-def unyank(version: Which, verbose: Verbose = False) -> None:
+@app.command(epilog="Example: s3index unyank 0.2.0")
+def unyank(version: Released, verbose: Verbose = False) -> None:
     """Take a yank back: installers choose the version again."""
     _mark(version, False, verbose=verbose)
 
 
-@app.command(epilog="Example: python -m s3index verify --deep")
+@app.command(epilog="Example: s3index verify --deep")
 def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Download every file instead of asking for its digest.")
+    ] = False,
+    only: Annotated[
+        bool, typer.Option("--project", help="Look at this repository's project alone.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -117,125 +133,167 @@ def verify(
 
     Prints a line for each difference and changes nothing.
     """
-    with console.refusals():
-        _verify(load(ROOT), deep=deep, verbose=verbose)
+    with output.refusals():
+        index, project = load(ROOT)
+        _verify(index, project.name if only else None, deep=deep, verbose=verbose)
 
 
-@app.command(epilog="Example: python -m s3index repair --verbose")
+@app.command(epilog="Example: s3index repair --verbose")
 def repair(verbose: Verbose = False) -> None:
-    """Rebuild the team's index from the files in the bucket, then verify it.
+    """Rebuild the team's index from what the bucket holds, then verify it.
 
-    Other people may publish meanwhile. Yanks are kept where an old page still says so.
+    For an administrator of the bucket. Other people may publish meanwhile. Yanks are kept where an
+    old page still has them.
     """
     from s3index.repair import repair as protocol
 
-    with console.refusals():
-        config = load(ROOT)
-        problems = _bucket(config, verbose=verbose).run(protocol(config))
-        for problem in problems:
-            typer.echo(problem)
-        typer.echo(f"Rebuilt the index of {config.team}.")
-        _verify(config, deep=False, verbose=verbose)
-        if problems:
+    with output.refusals():
+        index, _ = load(ROOT)
+        left = _bucket(index, verbose=verbose).run(protocol(index))
+        for problem in left:
+            typer.echo(shown(problem))
+        typer.echo(f"Rebuilt the index of {index.team}.")
+        _verify(index, None, deep=False, verbose=verbose)
+        if left:
             raise typer.Exit(1)
 
 
-@app.command(epilog="Example: python -m s3index provision --dry-run")
+@app.command(epilog="Example: s3index provision --dry-run")
 def provision(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
     ] = False,
     bucket_only: Annotated[
-        bool, typer.Option("--bucket-only", help="Leave the role to somebody else.")
+        bool, typer.Option("--bucket-only", help="Set up only the bucket.")
     ] = False,
-    role_only: Annotated[
-        bool, typer.Option("--role-only", help="Leave the bucket to somebody else.")
-    ] = False,
+    role_only: Annotated[bool, typer.Option("--role-only", help="Set up only the role.")] = False,
 ) -> None:
     """Make the bucket and the role that publishes, or adjust them: once, as an administrator.
 
-    Says of each setting whether it was created, changed or unchanged, and what is left to do.
+    Prints for each setting whether it was created, changed or unchanged, and what is left to do.
     """
     from s3index import access
     from s3index.provision import provision_bucket, provision_role
 
     if bucket_only and role_only:
         raise typer.BadParameter("--bucket-only and --role-only exclude each other.")
-    with console.refusals():
-        config = load(ROOT)
+    with output.refusals():
+        index, project = load(ROOT)
         # All settings before the first request, so that nothing is left half done.
-        readers = None if role_only else access.readers(config)
-        publisher = None if bucket_only else access.publisher(config)
+        readers = None if role_only else access.readers(project)
+        publisher = None if bucket_only else access.publisher(project)
         if readers:
-            provision_bucket(config, readers, typer.echo, dry_run=dry_run)
+            provision_bucket(index, readers, typer.echo, dry_run=dry_run)
         if publisher:
-            role = provision_role(config, publisher, typer.echo, dry_run=dry_run)
-            console.left_on_github(publisher, role)
+            role = provision_role(index, project.name, publisher, typer.echo, dry_run=dry_run)
+            output.left_on_github(publisher, role)
 
 
-@app.command(epilog="Example: python -m s3index preview --open")
+@app.command(epilog="Example: s3index preview --open")
 def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     """Publish to an S3 server on this machine and serve the index until Ctrl-C.
 
-    Needs no AWS account, and leaves nothing behind.
+    Needs no AWS account, and leaves nothing behind. Needs the extra: s3index[preview].
     """
-    from s3index.preview import embedded
+    with output.refusals():
+        try:
+            from s3index.preview import embedded
+        except ModuleNotFoundError as missing:
+            raise Refused(
+                f"preview needs moto, which is not installed ({missing.name}). Install "
+                "s3index[preview]."
+            ) from None
+        with embedded(ROOT) as (index, project):
+            with _distributions(project, None) as found:
+                claim = new_claim(found, datetime.now(UTC), *build.uploader(project.root))
+                _publish(index, project, found, claim, verbose=verbose)
+            output.how_to_install(index, project, open_page=open_page)
+            output.until_interrupted()
 
-    with console.refusals(), embedded(ROOT) as config:
-        with _distributions(config, None) as found:
-            _publish(config, found, verbose=verbose)
-        console.how_to_install(config, open_page=open_page)
-        console.until_interrupted()
+
+@app.command("check-tag", epilog='Example: s3index check-tag "$GITHUB_REF"')
+def check_tag(
+    ref: Annotated[str, typer.Argument(help="Such as refs/tags/v0.1.0.")],
+) -> None:
+    """Refuse a tag that must not be released; what a release's workflow asks first."""
+    from s3index.tag import refuse_tag
+
+    with output.refusals():
+        _, project = load(ROOT)
+        refuse_tag(project, ref)
+        typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
 
 
 @contextmanager
 def _distributions(
-    config: Config, files: list[Path] | None
-) -> Iterator[list[release.Distribution]]:
+    project: Project, files: list[Path] | None
+) -> Iterator[list[distribution.Distribution]]:
     """Yield the release's files: those named, or what Poetry builds into a folder of its own."""
     if files:
-        yield release.read_release(files, config.project, config.version)
+        yield distribution.read_release(files, project.name, project.version)
         return
     with tempfile.TemporaryDirectory() as folder:
-        typer.echo(f"Building {config.project} {config.version} with Poetry.")
-        built = build.build(config.root, Path(folder))
-        yield release.read_release(built, config.project, config.version)
+        typer.echo(f"Building {project.name} {project.version} with Poetry.")
+        built = build.build(project.root, Path(folder))
+        yield distribution.read_release(built, project.name, project.version)
 
 
-def _publish(config: Config, found: list[release.Distribution], *, verbose: bool) -> "Outcome":
+def _publish(
+    index: Index,
+    project: Project,
+    found: list[distribution.Distribution],
+    claim: Claim,
+    *,
+    verbose: bool,
+) -> "Outcome":
     from s3index.publish import publish as protocol
 
-    with console.upload_progress(found) as uploaded:
-        bucket = _bucket(config, uploaded, verbose=verbose)
-        outcome = bucket.run(protocol(found, config, build.uploaded_by(config.root)))
-    console.released(config, found, new=bool(outcome))
+    with output.upload_progress(found) as opener:
+        outcome = _bucket(index, opener, verbose=verbose).run(protocol(found, index, claim))
+    output.released(index, project, found, new=bool(outcome))
     return outcome
+
+
+def _plan(
+    index: Index, found: list[distribution.Distribution], claim: Claim, *, verbose: bool
+) -> None:
+    from s3index.publish import planned, prepare
+
+    try:
+        state = _bucket(index, verbose=verbose).run(prepare(found, index, claim))
+    except Denied as denied:
+        typer.echo(f"The bucket was not read, only the files were checked: {denied}")
+        state = None
+    keys, derived = planned(found, index, state)
+    output.plan(index, keys, derived, released=bool(state and state.released))
 
 
 def _mark(version: Version, yanked: bool | str, *, verbose: bool) -> None:
     from s3index.publish import yank as protocol
 
-    with console.refusals():
-        config = load(ROOT)
-        changed = _bucket(config, verbose=verbose).run(protocol(config, version, yanked))
-        state = "yanked" if yanked else "not yanked"
-        typer.echo(f"{config.project} {version} is {'now' if changed else 'already'} {state}.")
+    with output.refusals():
+        index, project = load(ROOT)
+        bucket = _bucket(index, verbose=verbose)
+        changed = bucket.run(protocol(index, project.name, version, yanked))
+        if yanked:
+            state = "is now yanked" if changed else "is already yanked"
+        else:
+            state = "is no longer yanked" if changed else "is not yanked"
+        typer.echo(f"{project.name} {version} {state}.")
 
 
-def _verify(config: Config, *, deep: bool, verbose: bool) -> None:
+def _verify(index: Index, project: str | None, *, deep: bool, verbose: bool) -> None:
     from s3index.verify import verify as protocol
 
-    findings = _bucket(config, verbose=verbose).run(protocol(config, deep=deep))
-    console.verified(config, findings)
+    bucket = _bucket(index, verbose=verbose)
+    output.verified(bucket.run(protocol(index, deep=deep, project=project)))
 
 
-def _bucket(
-    config: Config, uploaded: "Uploaded | None" = None, *, verbose: bool = False
-) -> "Bucket":
-    from s3index.bucket import Bucket
+def _bucket(index: Index, opener: "Opener | None" = None, *, verbose: bool = False) -> "Bucket":
+    from s3index.s3 import Bucket
 
-    trace = (lambda line: typer.echo(line, err=True)) if verbose else None
-    return Bucket(config, uploaded, trace)
+    trace = (lambda text: typer.echo(text, err=True)) if verbose else None
+    return Bucket(index, opener, trace)
 
 
 def main() -> None:

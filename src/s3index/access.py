@@ -1,7 +1,7 @@
-"""Who may read the bucket and who may publish: what pyproject.toml says of it, checked.
+"""Who may read the bucket and who may publish: the settings in pyproject.toml, checked.
 
-Everything here ends up in policies. There, a star or a dollar would be a pattern or a variable,
-so names have to be names.
+All of them end up in policies, where a star or a dollar would be a pattern or a variable, so a
+name has to be nothing but a name.
 """
 
 import re
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from s3index.config import Config, Refused, read
+from s3index.errors import Refused
+from s3index.settings import Project, read, section, table
 
 BROADEST = {4: 8, 6: 32}
-"""The shortest prefixes that S3 does not take for the whole internet (S3 User Guide, "Blocking
+"""The shortest prefixes that S3 does not treat as the whole internet (S3 User Guide, "Blocking
 public access", on aws:SourceIp)."""
 
 
@@ -38,15 +39,14 @@ class Publisher:
         return "@" in self.subject
 
 
-def readers(config: Config) -> Readers:
+def readers(project: Project) -> Readers:
     """Return who may read; raises Refused if the settings are missing or not usable."""
-    _check_names(config, "bucket")
-    settings = _settings(config)
+    settings = table(read(project.root))
     access = settings.get("access")
     if access not in ("public", "network"):
         raise Refused(
-            f"access = {access!r} in [tool.s3index] is not usable. "
-            'Write access = "public" or access = "network".'
+            f"access = {access!r} in [tool.s3index] is not valid. "
+            'Use access = "public" or access = "network".'
         )
     if access == "public":
         return Readers("public")
@@ -63,24 +63,23 @@ def readers(config: Config) -> Readers:
     return found
 
 
-def publisher(config: Config) -> Publisher:
+def publisher(project: Project) -> Publisher:
     """Return who may publish; raises Refused if the settings are missing or not usable."""
-    _check_names(config, "bucket", "team", "project")
-    urls = read(config.root)["project"].get("urls")
+    urls = section(read(project.root), "project").get("urls")
     url = str(urls.get("Repository")) if isinstance(urls, dict) else "None"
     found = re.fullmatch(r"https://github\.com/([A-Za-z0-9-]+/[\w.-]+?)(\.git)?/?", url, re.ASCII)
     if not found:
         raise Refused(
-            f"Repository = {url!r} in [project.urls] is no repository on GitHub. Write its address "
-            "such as https://github.com/acme/acme-common: only its releases will get the role."
+            f"Repository = {url!r} in [project.urls] is not a repository on GitHub. Write its "
+            "address, such as https://github.com/acme/acme-common: only its releases get the role."
         )
     repository = found[1]
-    subject = _settings(config).get("github_subject", f"repo:{repository}")
+    subject = table(read(project.root)).get("github_subject", f"repo:{repository}")
     with_ids = "repo:" + "/".join(rf"{re.escape(name)}(@\d+)?" for name in repository.split("/"))
     if not isinstance(subject, str) or not re.fullmatch(with_ids, subject, re.ASCII):
         raise Refused(
             f"github_subject = {subject!r} in [tool.s3index] does not name {repository}, the "
-            f"repository in [project.urls]. Write what this prints: {ask_github(repository)}"
+            f"repository in [project.urls]. Use the output of: {ask_github(repository)}"
         )
     return Publisher(repository, subject)
 
@@ -90,24 +89,10 @@ def ask_github(repository: str) -> str:
     return f"gh api repos/{repository}/actions/oidc/customization/sub --jq .sub_claim_prefix"
 
 
-def _settings(config: Config) -> dict[str, object]:
-    return dict(read(config.root)["tool"]["s3index"])
-
-
-def _check_names(config: Config, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
-            raise Refused(
-                f"{name} = {value!r} in pyproject.toml cannot be part of a policy. Write a name of "
-                "a-z, 0-9 and hyphens."
-            )
-
-
 def _list(settings: dict[str, object], key: str, check: Callable[[str], None]) -> tuple[str, ...]:
     values = settings.get(key, [])
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise Refused(f"{key} = {values!r} in [tool.s3index] is no list of texts. Write one.")
+        raise Refused(f"{key} = {values!r} in [tool.s3index] must be a list of strings.")
     for value in values:
         check(value)
     return tuple(dict.fromkeys(values))
@@ -123,7 +108,7 @@ def _check_network(value: str) -> None:
     broadest = BROADEST[network.version]
     if network.prefixlen < broadest:
         raise Refused(
-            f"networks in [tool.s3index]: S3 takes {value} for the whole internet. Name networks "
+            f"networks in [tool.s3index]: S3 treats {value} as the whole internet. Use networks "
             f'of /{broadest} or smaller, or set access = "public".'
         )
 
@@ -131,6 +116,6 @@ def _check_network(value: str) -> None:
 def _check_vpc_endpoint(value: str) -> None:
     if not re.fullmatch(r"vpce-[0-9a-f]{8}([0-9a-f]{9})?", value):
         raise Refused(
-            f"vpc_endpoints in [tool.s3index]: {value!r} is no VPC endpoint's id, such as "
-            "vpce-1a2b3c4d. Correct it."
+            f"vpc_endpoints in [tool.s3index]: {value!r} is not the id of a VPC endpoint, such as "
+            "vpce-1a2b3c4d."
         )

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from s3index.config import Refused
+from s3index.errors import Refused
 
 
 def build(root: Path, into: Path) -> list[Path]:
@@ -17,25 +17,32 @@ def build(root: Path, into: Path) -> list[Path]:
     if poetry is None:
         raise Refused("Poetry is not installed, or not on PATH. Install it, or name built files.")
     command = [poetry, "build", "--no-interaction", "--output", str(into)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()
         raise Refused(f"`poetry build` failed; correct what it says, then run it again:\n{said}")
     return sorted(path for path in into.iterdir() if path.is_file())
 
 
-def uploaded_by(root: Path) -> str | None:
+def uploader(root: Path) -> tuple[str | None, str | None]:
     """Return who publishes and from which commit, as GitHub's variables or else git say."""
     who = os.environ.get("GITHUB_ACTOR") or _git(root, "config", "user.name")
     commit = os.environ.get("GITHUB_SHA") or _git(root, "rev-parse", "HEAD")
-    said = [who, f"({commit[:12]})" if commit else ""]
-    return " ".join(word for word in said if word) or None
+    return who or None, commit or None
 
 
 def _git(root: Path, *arguments: str) -> str:
     try:
+        # A name may be in any encoding.
         done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+            ["git", *arguments],
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
     except OSError:
         return ""

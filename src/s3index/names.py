@@ -16,7 +16,7 @@ PATIENCE = 10
 def taken(name: str, ours: str) -> bool | None:
     """Ask the indexes that the user's pip is configured for whether one has a project `name`.
 
-    `ours` is the address of the team's own index, whose answer does not count. Returns None
+    `ours` is the address of the bucket, whose answer does not count. Returns None
     where there is no answer within a few seconds.
     """
     pip = shutil.which("pip")

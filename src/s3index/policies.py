@@ -11,68 +11,63 @@ from string import Template
 from typing import Any
 
 from s3index.access import Publisher, Readers
-from s3index.config import Config, Refused
+from s3index.settings import Index
 
 INFRA = Path(__file__).parent / "infra"
-OURS = "S3index"
-"""What the Sids of our statements in a bucket's policy start with."""
+PREFIX = "S3index"
+"""How the Sids of our statements in a bucket's policy start."""
 ROLE_NAME_LIMIT = 64
 """IAM's limit for the name of a role, in characters."""
 
 Policy = dict[str, Any]
+"""A policy of IAM, whose elements may each be a string, a list or an object."""
 
 
-def bucket_policy(config: Config, readers: Readers) -> Policy:
-    """Return the bucket's policy; statements for a list that is empty are left out."""
+def bucket_policy(index: Index, readers: Readers) -> Policy:
+    """Return the bucket's policy; statements for an empty list are left out."""
     policy = _filled(
         f"bucket-policy.{readers.access}.json",
-        config,
+        index,
         networks=_joined(readers.networks),
         vpc_endpoints=_joined(readers.vpc_endpoints),
     )
-    policy["Statement"] = [
-        statement
-        for statement in policy["Statement"]
-        if [""]
-        not in [
-            values for test in statement.get("Condition", {}).values() for values in test.values()
-        ]
-    ]
-    return policy
+    kept = [one for one in policy["Statement"] if '[""]' not in json.dumps(one)]
+    return policy | {"Statement": kept}
 
 
-def publisher_policy(config: Config) -> Policy:
-    """Return what the publishing role may do."""
-    return _filled("publisher-policy.json", config)
+def publisher_policy(index: Index, project: str) -> Policy:
+    """Return what the publishing role may do: the least that its project's releases need."""
+    return _filled("publisher-policy.json", index, team=index.team, project=project)
 
 
-def publisher_trust(config: Config, publisher: Publisher, account: str) -> Policy:
+def publisher_trust(index: Index, publisher: Publisher, account: str) -> Policy:
     """Return who may assume the publishing role; `account` is the AWS account's number."""
-    return _filled("publisher-trust.json", config, account=account, subject=publisher.subject)
+    return _filled("publisher-trust.json", index, account=account, subject=publisher.subject)
 
 
-def role_name(config: Config) -> str:
+def role_name(index: Index, project: str) -> str:
     """Return the name of this repository's role, one for each team and project.
 
-    Dots keep them apart: neither name has one. What is too long for IAM ends in a digest.
+    Team and project have no dots, so no two share a name. A name too long for IAM ends in a digest.
     """
-    name = f"s3index.{config.team}.{config.project}"
+    name = f"s3index.{index.team}.{project}"
     if len(name) <= ROLE_NAME_LIMIT:
         return name
     digest = sha256(name.encode()).hexdigest()[:8]
     return f"{name[: ROLE_NAME_LIMIT - 9]}.{digest}"
 
 
-def foreign(policy: Policy | None) -> list[Policy]:
-    """Return the statements of a bucket's policy that s3index did not write."""
-    statements = policy["Statement"] if policy else []
+def split(policy: Policy) -> tuple[list[Policy], list[Policy]]:
+    """Return the statements of a bucket's policy: those of s3index, and the others."""
+    statements = policy.get("Statement", [])
     listed = statements if isinstance(statements, list) else [statements]
-    return [one for one in listed if not str(one.get("Sid", "")).startswith(OURS)]
+    ours = [one for one in listed if str(one.get("Sid", "")).startswith(PREFIX)]
+    return ours, [one for one in listed if one not in ours]
 
 
-def merged(ours: Policy, current: Policy | None) -> Policy:
-    """Return our policy with the foreign statements of the current one, and its other members."""
-    return ours | (current or {}) | {"Statement": [*foreign(current), *ours["Statement"]]}
+def merged(ours: Policy, current: Policy) -> Policy:
+    """Return our policy with the other statements and elements of the current one."""
+    return ours | current | {"Statement": [*split(current)[1], *ours["Statement"]]}
 
 
 def same(one: object, other: object) -> bool:
@@ -93,19 +88,11 @@ def _normal(value: object) -> object:
 
 
 def _joined(values: tuple[str, ...]) -> str:
-    """Return values as the inside of a JSON list of texts, without its first and last quote."""
+    """Return values as the inside of a JSON list of strings, without its first and last quote."""
     return '", "'.join(values)
 
 
-def _filled(name: str, config: Config, **values: str) -> Policy:
-    path = INFRA / name
-    values |= {"partition": config.partition, "bucket": config.bucket, "team": config.team}
-    try:
-        policy = json.loads(Template(path.read_text(encoding="utf-8")).substitute(values))
-    except FileNotFoundError:
-        raise Refused(
-            f"infra/{name} is missing. Restore it from the repository's history."
-        ) from None
-    except (KeyError, ValueError) as error:
-        raise Refused(f"infra/{name} is no policy that can be filled in: {error}.") from None
-    return dict(policy)
+def _filled(name: str, index: Index, **values: str) -> Policy:
+    text = (INFRA / name).read_text(encoding="utf-8")
+    policy = Template(text).substitute(values, partition=index.partition, bucket=index.bucket)
+    return dict(json.loads(policy))

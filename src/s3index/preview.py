@@ -11,11 +11,11 @@ from pathlib import Path
 import boto3
 from moto.server import ThreadedMotoServer
 
-from s3index.config import Config, load
+from s3index.settings import Index, Project, load
 
 
 @contextmanager
-def embedded(root: Path) -> Iterator[Config]:
+def embedded(root: Path) -> Iterator[tuple[Index, Project]]:
     """Run moto's S3 on a free local port with this repository's bucket in it, empty and public.
 
     Yields the repository's settings with the server's addresses in place of AWS's. The
@@ -34,28 +34,28 @@ def embedded(root: Path) -> Iterator[Config]:
             "AWS_ACCESS_KEY_ID": "preview",
             "AWS_SECRET_ACCESS_KEY": "preview",
         }
-        config = load(root)
-        _make_bucket(config)
-        yield replace(config, url=f"{endpoint}/{config.bucket}")
+        index, project = load(root)
+        _make_bucket(index)
+        yield replace(index, url=f"{endpoint}/{index.bucket}"), project
     finally:
         server.stop()
 
 
-def _make_bucket(config: Config) -> None:
-    s3 = boto3.client("s3", region_name=config.region)
+def _make_bucket(index: Index) -> None:
+    s3 = boto3.client("s3", region_name=index.region)
     # S3 knows us-east-1 by the absence of a location.
-    if config.region == "us-east-1":
-        s3.create_bucket(Bucket=config.bucket)
+    if index.region == "us-east-1":
+        s3.create_bucket(Bucket=index.bucket)
     else:
         s3.create_bucket(
-            Bucket=config.bucket,
-            CreateBucketConfiguration={"LocationConstraint": config.region},  # type: ignore[typeddict-item]
+            Bucket=index.bucket,
+            CreateBucketConfiguration={"LocationConstraint": index.region},  # type: ignore[typeddict-item]
         )
     everybody = {
         "Effect": "Allow",
         "Principal": "*",
         "Action": "s3:GetObject",
-        "Resource": f"arn:aws:s3:::{config.bucket}/*",
+        "Resource": f"arn:aws:s3:::{index.bucket}/*",
     }
     policy = {"Version": "2012-10-17", "Statement": [everybody]}
-    s3.put_bucket_policy(Bucket=config.bucket, Policy=json.dumps(policy))
+    s3.put_bucket_policy(Bucket=index.bucket, Policy=json.dumps(policy))

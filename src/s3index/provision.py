@@ -1,6 +1,6 @@
 """Make the bucket and the publishing role, or bring them back to what infra/ and settings say.
 
-Run once by somebody with administrator's rights, and again whenever something may have changed.
+An administrator runs it once, and again whenever something may have changed.
 """
 
 import json
@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError
 
 from s3index import policies
 from s3index.access import Publisher, Readers
-from s3index.config import Config, Refused
-from s3index.errors import status
-from s3index.settle import Say, Thing, found, refusals, settle
+from s3index.aws_errors import status
+from s3index.errors import Refused
+from s3index.reconcile import Report, Resource, found, reconcile, refusals
+from s3index.settings import Index
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -26,63 +27,66 @@ GITHUB = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 """The audience that the action configure-aws-credentials asks for, in every partition."""
 SESSION = 3600
-"""How long the role's credentials are valid at most, in seconds."""
+"""The longest time for which the role's credentials are valid, in seconds."""
 POLICY_NAME = "s3index-publish"
+NOT_MANAGED = "left as is (not managed by s3index)"
 
 
-def provision_bucket(config: Config, readers: Readers, say: Say, *, dry_run: bool) -> None:
-    """Create or adjust the bucket; `say` gets a line for each thing.
+def provision_bucket(index: Index, readers: Readers, report: Report, *, dry_run: bool) -> None:
+    """Create or adjust the bucket; `report` gets a line for each resource.
 
     Raises Refused if it is another account's or in another region, or if rights are missing.
     """
-    if (config.endpoint or "").startswith("http:"):
-        say("Warning: this endpoint is plain HTTP, which the bucket policy refuses to everybody")
-    with refusals(config):
-        s3 = boto3.client("s3", config.region, config=_options(config))
-        settle(_bucket(s3, config, readers), say, dry_run=dry_run)
-        settle(_further_settings(s3, config.bucket), say, dry_run=dry_run)
-        settle([_bucket_policy(s3, config, readers, say)], say, dry_run=dry_run)
+    if (index.endpoint or "").startswith("http:"):
+        report("Warning: this endpoint is plain HTTP, which the bucket policy denies to everybody")
+    with refusals(index):
+        s3 = boto3.client("s3", index.region, config=_options(index))
+        reconcile(_bucket(s3, index, readers), report, dry_run=dry_run)
+        reconcile(_further_settings(s3, index.bucket), report, dry_run=dry_run)
+        reconcile([_bucket_policy(s3, index, readers, report)], report, dry_run=dry_run)
 
 
-def provision_role(config: Config, publisher: Publisher, say: Say, *, dry_run: bool) -> str:
+def provision_role(
+    index: Index, project: str, publisher: Publisher, report: Report, *, dry_run: bool
+) -> str:
     """Create or adjust GitHub's OIDC provider and the publishing role; return the role's ARN.
 
-    `say` gets a line for each thing. Raises Refused if rights are missing.
+    `report` gets a line for each resource. Raises Refused if rights are missing.
     """
-    name = policies.role_name(config)
-    with refusals(config):
-        iam = boto3.client("iam", config.region, config=_options(config))
-        sts = boto3.client("sts", config.region, config=_options(config))
+    name = policies.role_name(index, project)
+    with refusals(index):
+        iam = boto3.client("iam", index.region, config=_options(index))
+        sts = boto3.client("sts", index.region, config=_options(index))
         account = sts.get_caller_identity()["Account"]
-        trust = policies.publisher_trust(config, publisher, account)
-        settle(_role(iam, config, trust), say, dry_run=dry_run)
+        trust = policies.publisher_trust(index, publisher, account)
+        reconcile(_role(iam, index, project, trust), report, dry_run=dry_run)
         for other in found(lambda: _other_policies(iam, name)) or []:
-            say(f"policy {other} of the role: kept, though s3index did not write it")
-    return f"arn:{config.partition}:iam::{account}:role/{name}"
+            report(f"policy {other} of the role: {NOT_MANAGED}")
+    return f"arn:{index.partition}:iam::{account}:role/{name}"
 
 
-def _options(config: Config) -> BotoConfig:
+def _options(index: Index) -> BotoConfig:
     return BotoConfig(
         retries={"mode": "standard"},
         connect_timeout=10,
-        s3={"addressing_style": "path" if config.endpoint else "virtual"},
+        s3={"addressing_style": "path" if index.endpoint else "virtual"},
     )
 
 
-def _bucket(s3: "S3Client", config: Config, readers: Readers) -> Iterator[Thing]:
-    name = config.bucket
-    yield Thing(
-        f"bucket {name} in {config.region}",
-        lambda _: config.region,
-        lambda: _region(s3, config),
-        lambda _: _create_bucket(s3, config),
+def _bucket(s3: "S3Client", index: Index, readers: Readers) -> Iterator[Resource]:
+    name = index.bucket
+    yield Resource(
+        f"bucket {name} in {index.region}",
+        index.region,
+        lambda: _region(s3, index),
+        lambda: _create_bucket(s3, index),
     )
     rules: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-    yield Thing(
+    yield Resource(
         "object ownership (ACLs off)",
-        lambda _: rules,
+        rules,
         lambda: s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"],
-        lambda _: s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=rules),
+        lambda: s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=rules),
     )
     # Before the policy: S3 refuses a public one while this blocks it.
     closed = readers.access == "network"
@@ -92,120 +96,124 @@ def _bucket(s3: "S3Client", config: Config, readers: Readers) -> Iterator[Thing]
         "BlockPublicPolicy": closed,
         "RestrictPublicBuckets": closed,
     }
-    yield Thing(
+    yield Resource(
         f"public access block for access = {readers.access}",
-        lambda _: block,
+        block,
         lambda: s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"],
-        lambda _: s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block),
+        lambda: s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block),
     )
 
 
-def _region(s3: "S3Client", config: Config) -> str:
+def _region(s3: "S3Client", index: Index) -> str:
     try:
-        reply = s3.head_bucket(Bucket=config.bucket)
+        reply = s3.head_bucket(Bucket=index.bucket)
     except ClientError as error:
         if status(error) != 404:
-            # An answer to HEAD has no body; the one to this says what is the matter.
-            s3.get_bucket_location(Bucket=config.bucket)
+            # The answer to a HEAD has no body; the answer to this one says what is wrong.
+            s3.get_bucket_location(Bucket=index.bucket)
         raise
     # S3-compatible servers may not say where they are.
-    region = reply.get("BucketRegion", config.region)
-    if region != config.region:
+    region = reply.get("BucketRegion", index.region)
+    if region != index.region:
         raise Refused(
-            f"Bucket {config.bucket} is in {region}, but [tool.s3index] says {config.region}. "
+            f"Bucket {index.bucket} is in {region}, but [tool.s3index] says {index.region}. "
             "Correct region, or choose another bucket."
         )
     return region
 
 
-def _create_bucket(s3: "S3Client", config: Config) -> None:
-    # S3 knows us-east-1 by the absence of a location.
-    location: Any = {"CreateBucketConfiguration": {"LocationConstraint": config.region}}
-    s3.create_bucket(Bucket=config.bucket, **({} if config.region == "us-east-1" else location))
+def _create_bucket(s3: "S3Client", index: Index) -> None:
+    # For us-east-1, S3 wants no location.
+    location: Any = {"CreateBucketConfiguration": {"LocationConstraint": index.region}}
+    s3.create_bucket(Bucket=index.bucket, **({} if index.region == "us-east-1" else location))
 
 
-def _further_settings(s3: "S3Client", name: str) -> Iterator[Thing]:
+def _further_settings(s3: "S3Client", name: str) -> Iterator[Resource]:
     enabled: Any = {"Status": "Enabled"}
-    yield Thing(
+    yield Resource(
         "versioning",
-        lambda _: "Enabled",
+        "Enabled",
         lambda: s3.get_bucket_versioning(Bucket=name).get("Status"),
-        lambda _: s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=enabled),
+        lambda: s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=enabled),
     )
     rules: Any = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-    yield Thing(
+    yield Resource(
         "default encryption (AES256)",
-        lambda _: "AES256",
+        "AES256",
         lambda: _encryption(s3, name),
-        lambda _: s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=rules),
+        lambda: s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=rules),
     )
-    index: Any = {"IndexDocument": {"Suffix": "index.html"}}
-    yield Thing(
+    website: Any = {"IndexDocument": {"Suffix": "index.html"}}
+    yield Resource(
         "static website (index.html)",
-        lambda _: index["IndexDocument"],
+        website["IndexDocument"],
         lambda: s3.get_bucket_website(Bucket=name).get("IndexDocument"),
-        lambda _: s3.put_bucket_website(Bucket=name, WebsiteConfiguration=index),
+        lambda: s3.put_bucket_website(Bucket=name, WebsiteConfiguration=website),
     )
 
 
 def _encryption(s3: "S3Client", name: str) -> str | None:
-    there = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]
-    return there["Rules"][0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
+    current = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]
+    return current["Rules"][0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
 
 
-def _bucket_policy(s3: "S3Client", config: Config, readers: Readers, say: Say) -> Thing:
-    ours = policies.bucket_policy(config, readers)
+def _bucket_policy(s3: "S3Client", index: Index, readers: Readers, report: Report) -> Resource:
+    desired = policies.bucket_policy(index, readers)
+    current: policies.Policy = {}
 
-    def read() -> policies.Policy:
-        there: policies.Policy = json.loads(s3.get_bucket_policy(Bucket=config.bucket)["Policy"])
-        for statement in policies.foreign(there):
+    def read() -> list[policies.Policy]:
+        current.update(json.loads(s3.get_bucket_policy(Bucket=index.bucket)["Policy"]))
+        ours, others = policies.split(current)
+        for statement in others:
             sid = statement.get("Sid", "without a Sid")
-            say(f"statement {sid} of the bucket policy: kept, though s3index did not write it")
-        return there
+            report(f"statement {sid} of the bucket policy: {NOT_MANAGED}")
+        return ours
 
-    return Thing(
+    return Resource(
         f"bucket policy for access = {readers.access}",
-        lambda there: policies.merged(ours, there),
+        desired["Statement"],
         read,
-        lambda there: s3.put_bucket_policy(
-            Bucket=config.bucket, Policy=json.dumps(policies.merged(ours, there))
+        lambda: s3.put_bucket_policy(
+            Bucket=index.bucket, Policy=json.dumps(policies.merged(desired, current))
         ),
     )
 
 
-def _role(iam: "IAMClient", config: Config, trust: policies.Policy) -> Iterator[Thing]:
+def _role(
+    iam: "IAMClient", index: Index, project: str, trust: policies.Policy
+) -> Iterator[Resource]:
     provider = trust["Statement"][0]["Principal"]["Federated"]
-    yield Thing(
+    yield Resource(
         f"OIDC provider {GITHUB}",
-        lambda _: True,
+        True,
         lambda: AUDIENCE in _audiences(iam, provider),
-        lambda there: _allow_github(iam, provider, exists=there is not None),
+        lambda: _allow_github(iam, provider),
     )
-    name, document = policies.role_name(config), json.dumps(trust)
-    yield Thing(
+    name, document = policies.role_name(index, project), json.dumps(trust)
+    yield Resource(
         f"role {name}",
-        lambda _: name,
+        name,
         lambda: iam.get_role(RoleName=name)["Role"]["RoleName"],
-        lambda _: _create_role(iam, name, document),
+        lambda: _create_role(iam, name, document),
     )
-    yield Thing(
+    yield Resource(
         "trust of the role",
-        lambda _: trust,
+        trust,
         lambda: iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"],
-        lambda _: iam.update_assume_role_policy(RoleName=name, PolicyDocument=document),
+        lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=document),
     )
-    yield Thing(
+    yield Resource(
         "sessions of the role (one hour)",
-        lambda _: SESSION,
+        SESSION,
         lambda: iam.get_role(RoleName=name)["Role"].get("MaxSessionDuration"),
-        lambda _: iam.update_role(RoleName=name, MaxSessionDuration=SESSION),
+        lambda: iam.update_role(RoleName=name, MaxSessionDuration=SESSION),
     )
-    policy = policies.publisher_policy(config)
-    yield Thing(
-        f"policy of the role for the prefixes of {config.team}",
-        lambda _: policy,
+    policy = policies.publisher_policy(index, project)
+    yield Resource(
+        f"policy of the role for {project} of {index.team}",
+        policy,
         lambda: iam.get_role_policy(RoleName=name, PolicyName=POLICY_NAME)["PolicyDocument"],
-        lambda _: iam.put_role_policy(
+        lambda: iam.put_role_policy(
             RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(policy)
         ),
     )
@@ -215,14 +223,14 @@ def _audiences(iam: "IAMClient", provider: str) -> list[str]:
     return iam.get_open_id_connect_provider(OpenIDConnectProviderArn=provider)["ClientIDList"]
 
 
-def _allow_github(iam: "IAMClient", provider: str, *, exists: bool) -> None:
+def _allow_github(iam: "IAMClient", provider: str) -> None:
     """Make the account accept GitHub's tokens; other repositories may be using the provider."""
-    if exists:
+    if found(lambda: _audiences(iam, provider)) is None:
+        iam.create_open_id_connect_provider(Url=f"https://{GITHUB}", ClientIDList=[AUDIENCE])
+    else:
         iam.add_client_id_to_open_id_connect_provider(
             OpenIDConnectProviderArn=provider, ClientID=AUDIENCE
         )
-    else:
-        iam.create_open_id_connect_provider(Url=f"https://{GITHUB}", ClientIDList=[AUDIENCE])
 
 
 def _create_role(iam: "IAMClient", name: str, trust: str) -> None:

@@ -1,178 +1,169 @@
-"""Rebuild the team's index from the files in the bucket.
+"""Rebuild the team's index from what its claims name and the bucket holds.
 
-Names, digests, sizes and metadata come from the files, dates from the server; from an old page,
-where it still says so, come yanks, who uploaded, and when. An attempt reads the team's objects
-first, then each project page, then what is stored; so a publisher that comes between is noticed
-by a lost swap, and the attempt starts over. Nothing that somebody has released gets lost.
+Names, digests, uploaders and times come from the claims; those of releases of 0.2.0, which made
+no claims, from their pages, and they get claims now. Yanks come from an old page. Nothing that was
+released gets lost, and nothing that was not released gets listed. Other people may publish
+meanwhile: a lost swap makes the attempt start over.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+import re
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import sha256
 
-from packaging.metadata import parse_email
+from packaging.version import Version
 
-from s3index import page as pages
-from s3index import site
-from s3index.config import Config, Refused
-from s3index.forward import Objects, derived_put, differs, made_from, page_put, serial
-from s3index.page import File, Page
-from s3index.publish import metadata_put
-from s3index.release import Distribution, parse_filename
-from s3index.steps import CoreMetadata, Facts, List, Put, Stat, Steps, Stored, ask, get_all
-from s3index.verify import projects_in
+from s3index import audit, pages, site
+from s3index.audit import Observed
+from s3index.pages import File, Malformed, ProjectPage, Record, Records
+from s3index.publish import claim_put, metadata_put
+from s3index.refresh import (
+    Objects,
+    Scope,
+    derived_put,
+    differs,
+    list_put,
+    made_from,
+    organization_page,
+    page_put,
+    scopes,
+    serial_of,
+)
+from s3index.settings import LIST, NAME, Index
+from s3index.steps import CoreMetadata, Put, Steps, Stored, ask, gather, get_all
+from s3index.steps import List as ListKeys
+from s3index.verify import Report, expected_records, listed_names, records_of
 
 
-def repair(config: Config) -> Steps[list[str]]:
-    """Bring pages and derived objects to what the files give; return what could not be mended.
+def repair(index: Index) -> Steps[list[str]]:
+    """Bring pages, lists and derived objects to what they should be; return what stays wrong.
 
-    A file whose bytes are not those that its page lists stays listed as it was, so that clients
+    A file whose bytes are not those that were released stays listed as it was, so that clients
     refuse it by its digest: put it back from the bucket's version history.
     """
     while True:
-        problems: list[str] = []
-        if (yield from _attempt(config, problems)):
-            return problems
+        left = yield from _attempt(index)
+        if left is not None:
+            return left
 
 
-def _attempt(config: Config, problems: list[str]) -> Steps[bool]:
-    """Repair once; return False if another publisher won a swap."""
-    keys = config.keys
-    team_objects = yield from get_all([keys.team_page, *site.team_keys(keys)])
-    [stored] = yield [List(keys.team_page)]
-    made = _made_from(team_objects, config)
-    read: list[Page] = []
-    for name in sorted(projects_in(stored, config)):
-        page = yield from _repair_project(name, config, made, problems)
-        if page is None:
-            return False
-        read.append(page)
-    team = pages.join(pages.new_team(), [pages.record(page) for page in read])
-    bodies = site.team_site(team, config)
-    puts = [page_put(keys.team_page, team, team_objects[keys.team_page])]
-    puts += [derived_put(key, bodies[key], team_objects[key]) for key in site.team_keys(keys)]
-    return (yield from _write(puts, team_objects))
-
-
-def _repair_project(
-    name: str, config: Config, made: Mapping[str, int], problems: list[str]
-) -> Steps[Page | None]:
-    """Mend one project; return its page, or None if another publisher won a swap."""
-    key = config.keys.project_page(name)
-    objects = yield from get_all([key, *site.project_keys(config.keys, name)])
-    stored = objects.pop(key)
-    old = _old_page(stored, key, name)
-    files = yield from _files(name, config, old, problems)
-    if files is None:
-        return None
-    least = max(made.get(name, 0), made_from(objects, config).get(name, 0))
-    page = old
-    if pages.in_order(files) != old["files"] or serial(old) < least or serial(old) == 0:
-        page = pages.with_files(old, files, max(serial(old), least) + 1)
-    if not (yield from _write([page_put(key, page, stored)], {key: stored})):
-        return None
-    bodies = site.project_site(page, config)
-    puts = [derived_put(path, body, objects[path]) for path, body in bodies.items()]
-    return page if (yield from _write(puts, objects)) else None
-
-
-def _files(name: str, config: Config, old: Page, problems: list[str]) -> Steps[list[File] | None]:
-    """Return the entries of what is stored for a project, None if a swap was lost."""
-    folder = config.keys.project_page(name)
-    [stored] = yield [List(folder)]
-    names = [key.removeprefix(folder) for key in stored if key != folder]
-    filenames = [filename for filename in names if _belongs(filename, name, problems, folder)]
-    keys = [folder + filename for filename in filenames]
-    facts = yield from ask([Stat(key) for key in keys])
-    sizes = [fact.size if fact else 0 for fact in facts]
-    requests = [CoreMetadata(key, size) for key, size in zip(keys, sizes, strict=True)]
-    metadata = yield from ask(requests)
-    listed = {file["filename"]: file for file in old["files"]}
-    entries = []
-    for filename, fact, body in zip(filenames, facts, metadata, strict=True):
-        entry = _entry(filename, fact, body, listed.get(filename))
-        if entry is None:
-            problems.append(f"{folder}{filename}: damaged, left out; it is no distribution")
-            continue
-        if fact and entry["hashes"]["sha256"] != fact.sha256:
-            problems.append(
-                f"{folder}{filename}: not the bytes that were released; restore the object's "
-                "earlier version"
-            )
-        entries.append(entry)
-    problems += [
-        f"{folder}{filename}: listed, but missing; taken off the page"
-        for filename in listed
-        if filename not in filenames
-    ]
-    wheels = {
-        f"{key}.metadata": body
-        for key, body in zip(keys, metadata, strict=True)
-        if body is not None and key.endswith(".whl")
-    }
-    return entries if (yield from _mend_metadata(wheels)) else None
-
-
-def _belongs(filename: str, name: str, problems: list[str], folder: str) -> bool:
-    """Tell whether a stored name is a distribution of the project; note what is neither."""
-    if filename.endswith(".metadata"):
-        return False
-    try:
-        project, _ = parse_filename(filename)
-    except Refused:
-        project = None
-    if project != name:
-        problems.append(f"{folder}{filename}: no distribution of {name}, left out")
-    return project == name
-
-
-def _entry(
-    filename: str, facts: Facts | None, metadata: bytes | None, listed: File | None
-) -> File | None:
-    """Return a file's entry: facts from the file, the rest from where it was listed."""
-    if facts is None or metadata is None:
-        return None
-    if listed and listed["hashes"]["sha256"] != facts.sha256:
-        return listed
-    project, version = parse_filename(filename)
-    fields, _ = parse_email(metadata)
-    release = Distribution(
-        path=Path(filename),
-        filename=filename,
-        project=project,
-        version=version,
-        size=facts.size,
-        sha256=facts.sha256,
-        requires_python=fields.get("requires_python"),
-        metadata=metadata if filename.endswith(".whl") else None,
+def _attempt(index: Index) -> Steps[list[str] | None]:
+    """Repair once; return None if another publisher won a swap."""
+    both = scopes(index)
+    lists, [keys, namespace] = yield from gather(
+        get_all([key for scope in both for key in scope.keys]),
+        ask([ListKeys(index.team_list), ListKeys(LIST)]),
     )
-    kept = ("upload-time", "yanked", "_uploaded-by")
-    entry = pages.entry(release, facts.modified, None)
-    return entry | {key: listed[key] for key in kept if listed and key in listed}
+    listed = {scope.key: records_of(scope, lists, Report()) for scope in both}
+    made = _made(both, lists, listed, index)
+    folders, _ = audit.folders(keys, index)
+    names = folders | listed_names(listed, index) | made.keys()
+    left: list[str] = []
+    read: dict[str, ProjectPage] = {}
+    for chunk in audit.chunks(names):
+        observed = yield from audit.observe(chunk, index, keys, deep=False)
+        found = yield from _repair_projects(observed, index, made, left)
+        if found is None:
+            return None
+        read |= found
+    # Names that only what was derived still knows stay taken.
+    kept = {name: pages.Record(name, serial) for name, serial in made.items()}
+    others = yield from _other_teams(namespace, names | listed[LIST].keys(), index)
+    puts = []
+    for scope in both:
+        known = {**(kept if scope.team else others), **listed[scope.key]}
+        records = expected_records(scope, known, read, names, index)
+        bodies = scope.render(records, index)
+        puts.append(list_put(scope, records, lists[scope.key]))
+        puts += [derived_put(key, bodies[key], lists[key]) for key in scope.derived]
+    return left if (yield from _write(puts, lists)) else None
 
 
-def _mend_metadata(wheels: Mapping[str, bytes]) -> Steps[bool]:
-    """Store the core metadata of wheels (PEP 658) where it is missing or differs."""
-    objects = yield from get_all(list(wheels))
-    puts = [metadata_put(key, body, objects[key]) for key, body in wheels.items()]
-    return (yield from _write(puts, objects))
+def _made(
+    both: Sequence[Scope], lists: Objects, listed: Mapping[str, Records], index: Index
+) -> dict[str, int]:
+    """Return the highest serial of each of the team's projects that lists were made from."""
+    made: dict[str, int] = {}
+    for scope in both:
+        # A list that is damaged says nothing; what was derived from it still does.
+        keys = scope.keys if listed[scope.key] else scope.derived
+        for path, serial in made_from(scope, {key: lists[key] for key in keys}).items():
+            team, _, name = path.rpartition("/")
+            if team == ("" if scope.team else index.team):
+                made[name] = max(serial, made.get(name, 0))
+    return made
 
 
-def _write(puts: list[Put], objects: Objects) -> Steps[bool]:
+def _other_teams(
+    namespace: Collection[str], known: Collection[str], index: Index
+) -> Steps[dict[str, Record]]:
+    """Return the records of other teams' projects that the organisation's list has lost."""
+    keys = {
+        key: key.removeprefix(LIST).rstrip("/")
+        for key in namespace
+        if re.fullmatch(rf"{LIST}{NAME}/", key)
+    }
+    lost = [key for key, name in keys.items() if name not in known]
+    records = {}
+    for key, stored in (yield from get_all(lost)).items():
+        try:
+            page = organization_page(key, stored, keys[key]) if stored else None
+        except Malformed:
+            continue
+        if page and page.files and page.meta.team != index.team:
+            records[page.name] = pages.record(page, page.meta.team)
+    return records
+
+
+def _repair_projects(
+    observed: Sequence[Observed], index: Index, made: Mapping[str, int], left: list[str]
+) -> Steps[dict[str, ProjectPage] | None]:
+    """Mend projects; return their pages, or None if another publisher won a swap."""
+    found: dict[str, ProjectPage] = {}
+    puts: list[Put] = []
+    there: dict[str, Stored | None] = {}
+    for one in observed:
+        key = index.project_page(one.name)
+        files = audit.should_be(one, index)
+        if one.owner not in (None, index.team):
+            left += [f"{key}: the name {one.name} is team {one.owner}'s"] if one.stored else []
+            continue
+        left += one.lost
+        if one.stored is None and not files:
+            continue
+        old = one.page or pages.new_project(one.name)
+        serials = [serial_of(path, stored, one.name) for path, stored in one.objects.items()]
+        least = max(made.get(one.name, 0), *serials)
+        page = old
+        if pages.in_order(files) != old.files or old.serial < least or one.page is None:
+            page = pages.with_files(old, files, max(old.serial, least) + 1)
+        found[one.name] = page
+        claims = audit.unclaimed(one, files, index)
+        puts += [
+            claim_put(index.claim(one.name, Version(claim.version)), claim) for claim in claims
+        ]
+        puts += yield from _metadata(one, files, index)
+        puts.append(page_put(key, page, one.stored))
+        there |= {key: one.stored, **one.metadata, **one.objects}
+    if not (yield from _write(puts, there)):
+        return None
+    rendered = site.project_site(found.values(), index)
+    derived = [derived_put(key, body, there[key]) for key, body in rendered.items()]
+    return found if (yield from _write(derived, there)) else None
+
+
+def _metadata(one: Observed, files: Sequence[File], index: Index) -> Steps[list[Put]]:
+    """Return the requests that bring lost core metadata (PEP 658) back, out of its wheels."""
+    wheels = [file for file in files if audit.metadata_problem(file, one, index)]
+    keys = [index.file(one.name, file.filename) for file in wheels]
+    bodies = yield from ask([CoreMetadata(key) for key in keys])
+    return [
+        metadata_put(f"{key}.metadata", body, one.metadata.get(f"{key}.metadata"))
+        for key, body, file in zip(keys, bodies, wheels, strict=True)
+        if body and file.metadata_digest in (None, sha256(body).hexdigest())
+    ]
+
+
+def _write(puts: Sequence[Put], objects: Objects) -> Steps[bool]:
     """Write what differs; return whether every swap was won."""
-    return all((yield from ask([put for put in puts if differs(objects[put.key], put)])))
-
-
-def _old_page(stored: Stored | None, key: str, name: str) -> Page:
-    try:
-        return pages.parse_project(stored.body, key) if stored else pages.new_project(name)
-    except Refused:
-        return pages.new_project(name)
-
-
-def _made_from(objects: Objects, config: Config) -> dict[str, int]:
-    """Return what `forward.made_from` does, also where the team page is damaged."""
-    try:
-        return made_from(objects, config)
-    except Refused:
-        rest = {key: stored for key, stored in objects.items() if key != config.keys.team_page}
-        return made_from(rest, config)
+    wanted = [put for put in puts if differs(objects.get(put.key), put)]
+    return all((yield from ask(wanted)))

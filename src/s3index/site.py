@@ -1,54 +1,65 @@
-"""What is derived from the pages: dumb-pypi's HTML and constraints.txt, as {key: bytes}.
+"""What is derived from the pages, as {key: bytes}: HTML, constraints, the organisation's pages.
 
-Each derived object ends by saying which serials of which projects it was made from. A writer
-compares them with what it knows, so that no object is ever replaced by an older one.
+Each derived object says which serials of which projects it was made from. A writer compares them
+with what it knows, so that no object is ever replaced by an older one.
 """
 
-import json
 import re
 import tempfile
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from dumb_pypi.main import Package, Settings, build_repo
-from packaging.version import Version
+from msgspec.structs import replace
 
-from s3index import __version__, install
-from s3index.config import Config, Keys
-from s3index.page import File, Page, serials, version_of
+from s3index import __version__, install, pages
+from s3index.pages import File, ProjectPage, Records
+from s3index.settings import LIST, NAME, Index
 
 RENDERER = f"s3index {__version__}, dumb-pypi {version('dumb-pypi')}"
-SERIALS = re.compile(rb"serials\W+({[^{}]*})")
+SERIALS = re.compile(rb"serials (\{[^{}]*\})")
 RENDERED_BY = re.compile(rb"by (s3index [^ ,]+, dumb-pypi [^ \"]+)")
 DIGEST = re.compile(rb"\b[0-9a-f]{64}\b")
 HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
 PHONE = b'<head>\n        <meta name="viewport" content="width=device-width">'
-CONTENT_TYPES = {".txt": "text/plain; charset=utf-8", "json": "application/json"}
+IN_NAMESPACE = "../../packages/"
+"""How links of a page in the organisation's namespace start."""
+MOVED = b"""<!doctype html>
+<meta charset="utf-8"><meta http-equiv="refresh" content="0; url=./"><title>Moved</title>
+<a href="./">The project's page</a>
+"""
 
 
 def content_type(key: str) -> str:
     """Return the Content-Type of a derived object."""
-    return CONTENT_TYPES.get(key[-4:], HTML)
+    if key.startswith(LIST) and key.endswith("/"):
+        return pages.CONTENT_TYPE
+    return TEXT if key.endswith(".txt") else HTML
 
 
 def serials_of(body: bytes) -> dict[str, int]:
-    """Return the serials that a derived object was made from, none if it does not say."""
+    """Return the serials that HTML or constraints were made from; only what can be believed."""
     found = SERIALS.findall(body)
     try:
-        said = json.loads(found[-1]) if found else {}
-    except ValueError:
+        serials = msgspec.json.decode(found[-1], type=dict[str, int]) if found else {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
-    return {name: number for name, number in said.items() if isinstance(number, int)}
+    return {
+        path: number
+        for path, number in serials.items()
+        if re.fullmatch(rf"({NAME}/)?{NAME}", path) and 0 <= number <= pages.HIGHEST
+    }
 
 
 def same_state(body: bytes, other: bytes) -> bool:
-    """Tell whether an object is what other versions of s3index or dumb-pypi make of `other`.
+    """Tell whether an object is what another version of s3index or dumb-pypi makes of `other`.
 
-    A team's libraries need not all have the same version of the template.
+    A team's libraries need not all use the same version of the publisher.
     """
     by = RENDERED_BY.findall(body)
     return (
@@ -59,85 +70,104 @@ def same_state(body: bytes, other: bytes) -> bool:
     )
 
 
-def project_keys(keys: Keys, project: str) -> list[str]:
-    """Return the keys of `project_site`."""
-    paths = (f"simple/{project}/", f"simple/{project}/index.html", f"pypi/{project}/json")
-    return [keys.site(path) for path in paths]
+def project_keys(index: Index, project: str) -> list[str]:
+    """Return the keys of `project_site`: the organisation's page, HTML, and where that was."""
+    html = index.site(f"simple/{project}/")
+    return [index.organization_page(project), html, f"{html}index.html"]
 
 
-def team_keys(keys: Keys) -> list[str]:
+def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]:
+    """Render what depends on one project page alone, for any number of pages at once."""
+    listed = [page for page in found if page.files]
+    rendered = _dumb_pypi(
+        {page.name: {_package(page.name, file) for file in page.files} for page in listed},
+        "../" * 5,
+        index,
+        projects=True,
+    )
+    site: dict[str, bytes] = {}
+    for page in listed:
+        how = install.html(index.url, index.bucket, page.name).encode()
+        # dumb-pypi's page of a project has the files; how to install it goes before their list.
+        html = rendered[f"simple/{page.name}/index.html"].replace(b"<ul>", how + b"<ul>", 1)
+        bodies = organization_page(page, index), html + _made_from({page.name: page.serial}), MOVED
+        site |= zip(project_keys(index, page.name), bodies, strict=True)
+    return site
+
+
+def organization_page(page: ProjectPage, index: Index) -> bytes:
+    """Return a project's page in the organisation's namespace, which names its team."""
+    owned = replace(page, meta=replace(page.meta, team=index.team))
+    return pages.dump(owned, f"{IN_NAMESPACE}{index.team}/{page.name}/")
+
+
+def team_keys(index: Index) -> list[str]:
     """Return the keys of `team_site`."""
-    paths = ("index.html", "changelog/page1.html", "simple/", "simple/index.html")
-    return [keys.constraints, *(keys.site(path) for path in paths)]
+    return [index.constraints, index.site("index.html"), index.site("changelog/page1.html")]
 
 
-def project_site(page: Page, config: Config) -> dict[str, bytes]:
-    """Render what depends on one project page: its HTML (twice) and PyPI's JSON of it."""
-    name = page["name"]
-    made = {name: page["meta"]["_last-serial"]}
-    files = [_package(name, file) for file in page["files"]]
-    if not files:
-        return {}
-    rendered = _dumb_pypi({name: set(files)}, "../" * 5, config, projects=True)
-    # dumb-pypi's page of a project has the files; how to install it goes before their list.
-    how = install.html(replace(config, project=name)).encode()
-    html = rendered[f"simple/{name}/index.html"].replace(b"<ul>", how + b"<ul>", 1) + _comment(made)
-    document = json.loads(rendered[f"pypi/{name}/json"])
-    document |= {"rendered": f"by {RENDERER}", "serials": made}
-    bodies = (html, html, json.dumps(document).encode() + b"\n")
-    return dict(zip(project_keys(config.keys, name), bodies, strict=True))
-
-
-def team_site(team: Page, config: Config) -> dict[str, bytes]:
-    """Render what depends on the team page: the start page, both lists, and constraints.txt.
+def team_site(records: Records, index: Index) -> dict[str, bytes]:
+    """Render what depends on the team's list: its constraints, start page and changelog.
 
     The changelog and the start page show each project's newest release, so that a release costs
     the same however many files the team has.
     """
-    made = serials(team)
-    newest = {said["name"]: _newest(said) for said in team["projects"]}
-    released = {name: files for name, files in newest.items() if files}
-    rendered = _dumb_pypi(released, "../" * 4, config)
-    # A project whose releases are all yanked has nothing to show, but stays on the list of names.
-    withdrawn = {name: {_placeholder(name)} for name in newest.keys() - released.keys()}
-    listed = _dumb_pypi(released | withdrawn, "", config) if withdrawn else rendered
-    # A list of names was made from the first state of each page, whatever came after: so it does
-    # not change with each release, and whoever lacks one of its names is still behind it.
-    names = listed.get("simple/index.html", b"") + _comment(dict.fromkeys(made, 1))
-    bodies = (
-        constraints(team, config),
-        rendered["index.html"] + _comment(made),
-        rendered.get("changelog/page1.html", b"") + _comment(made),
-        names,
-        names,
+    rendered = _dumb_pypi(
+        {
+            name: {_package(name, file) for file in record.latest.files}
+            for name, record in records.items()
+            if record.latest
+        },
+        "../" * 4,
+        index,
     )
-    return dict(zip(team_keys(config.keys), bodies, strict=True))
+    made = _made_from(_serials(records))
+    # Projects' pages are where clients ask for them, at keys that end in a slash.
+    start = re.sub(rb'(href="simple/[^"/]+/)index\.html"', rb'\1"', rendered["index.html"])
+    bodies = (
+        constraints(records, index, f"team {index.team}"),
+        start + made,
+        rendered.get("changelog/page1.html", b"") + made,
+    )
+    return dict(zip(team_keys(index), bodies, strict=True))
 
 
-def constraints(team: Page, config: Config) -> bytes:
+def organization_keys(index: Index) -> list[str]:
+    """Return the keys of `organization_site`."""
+    return [index.organization_constraints]
+
+
+def organization_site(records: Records, index: Index) -> dict[str, bytes]:
+    """Return what depends on the organisation's list: its constraints."""
+    return {index.organization_constraints: constraints(records, index, "the organisation")}
+
+
+def constraints(records: Records, index: Index, whose: str) -> bytes:
     """Return the newest release of each project as `name @ URL#sha256=…` (PEP 440, PEP 508).
 
     The file is a project's pure-Python wheel, else its sdist: one URL has to do for every
     platform. pip and uv read it with `-c`, and take each of these names from nowhere else; one
-    whose releases are all yanked they do not take at all.
+    that has no release to install they do not take at all.
     """
-    base = config.address(config.keys.team_page)
-    lines = [f"# The newest release of each project of {config.team}, for pip install -c."]
-    for said in team["projects"]:
-        files = said.get("_latest", {"files": []})["files"]
-        file = min(files, key=_platforms, default=None)
+    lines = [f"# The newest release of each project of {whose}, for pip install -c."]
+    for name, record in sorted(records.items()):
+        file = min(record.latest.files, key=_platforms, default=None) if record.latest else None
         if file is None:
             # Without a line the name would be free for PyPI: this lets no version be taken.
-            lines.append(f"{said['name']} <0  # every release is yanked")
+            lines.append(f"{name} <0  # no release to install")
         else:
-            digest = file["hashes"]["sha256"]
-            lines.append(f"{said['name']} @ {base}{file['url']}#sha256={digest}")
-    lines.append(f"# serials {json.dumps(serials(team))}")
+            base = index.address(f"packages/{record.team or index.team}/{name}/")
+            lines.append(f"{name} @ {base}{file.url}#sha256={file.digest}")
+    lines.append(f"# serials {_json(_serials(records))}")
     return "\n".join(lines).encode() + b"\n"
 
 
+def _serials(records: Records) -> dict[str, int]:
+    return {record.path: record.last_serial for _, record in sorted(records.items())}
+
+
 def _platforms(file: File) -> tuple[int, str]:
-    name = file["filename"]
+    name = file.filename
     rank = 0 if name.endswith("-none-any.whl") else 1 if name.endswith(".tar.gz") else 2
     return rank, name
 
@@ -151,51 +181,37 @@ class _Hosted(Package):
 
 
 def _package(name: str, file: File) -> Package:
-    version = version_of(file)
-    uploaded = file.get("upload-time")
-    core_metadata = file.get("core-metadata")
-    yanked = file.get("yanked")
+    digest, uploaded = file.metadata_digest, file.uploaded
+    fields: dict[str, Any] = dict.fromkeys(Package._fields)
     return _Hosted(
-        filename=file["filename"],
-        name=name,
-        version=str(version),
-        parsed_version=version,
-        hash=f"sha256={file['hashes']['sha256']}",
-        requires_dist=None,
-        requires_python=file.get("requires-python"),
-        core_metadata=f"sha256={core_metadata['sha256']}" if core_metadata else None,
-        upload_timestamp=_timestamp(uploaded) if uploaded else None,
-        uploaded_by=file.get("_uploaded-by"),
-        # dumb-pypi leaves data-yanked out for an empty reason, which PEP 592 allows.
-        yanked_reason=(yanked if isinstance(yanked, str) and yanked else "yanked")
-        if yanked
-        else None,
+        **fields
+        | {
+            "filename": file.filename,
+            "name": name,
+            "version": str(file.version),
+            "parsed_version": file.version,
+            "hash": f"sha256={file.digest}",
+            "requires_python": file.requires_python,
+            "core_metadata": f"sha256={digest}" if digest else None,
+            "upload_timestamp": int(uploaded.timestamp()) if uploaded else None,
+            "uploaded_by": file.uploaded_by,
+            # dumb-pypi leaves data-yanked out for an empty reason, which PEP 592 allows.
+            "yanked_reason": (file.yanked if isinstance(file.yanked, str) else "") or "yanked"
+            if file.yanked is not False
+            else None,
+        }
     )
 
 
-def _placeholder(name: str) -> Package:
-    fields: dict[str, Any] = dict.fromkeys(Package._fields)
-    return _Hosted(**{**fields, "filename": name, "name": name, "parsed_version": Version("0")})
-
-
-def _timestamp(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp())
-
-
-def _newest(said: dict[str, Any]) -> set[Package]:
-    files = said.get("_latest", {"files": []})["files"]
-    return {_package(said["name"], file) for file in files}
-
-
 def _dumb_pypi(
-    packages: dict[str, set[Package]], to_root: str, config: Config, *, projects: bool = False
+    packages: dict[str, set[Package]], to_root: str, index: Index, *, projects: bool = False
 ) -> dict[str, bytes]:
     """Run dumb-pypi and return what it writes, as {path: bytes}: projects' pages, or the lists."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             output_dir=folder,
-            packages_url=f"{to_root}packages/{config.team}",
-            title=f"{config.team} packages",
+            packages_url=f"{to_root}packages/{index.team}",
+            title=f"{index.team} packages",
             logo="",
             logo_width=0,
             generate_timestamp=False,
@@ -207,10 +223,13 @@ def _dumb_pypi(
         build_repo(packages, before, settings)
         return {
             path.relative_to(folder).as_posix(): path.read_bytes().replace(b"<head>", PHONE, 1)
-            for path in Path(folder).rglob("*")
-            if path.is_file()
+            for path in Path(folder).rglob("*.html")
         }
 
 
-def _comment(made: dict[str, int]) -> bytes:
-    return f"<!-- serials {json.dumps(made)} by {RENDERER} -->\n".encode()
+def _made_from(serials: Mapping[str, int]) -> bytes:
+    return f"<!-- serials {_json(serials)} by {RENDERER} -->\n".encode()
+
+
+def _json(serials: Mapping[str, int]) -> str:
+    return msgspec.json.encode(serials).decode()

@@ -1,14 +1,13 @@
 """What can be asked of a bucket, as data, and how protocols are made of it.
 
-A protocol (publish, yank, repair) is a generator: it yields a batch of requests that do not
+A protocol (publish, yank, verify, repair) is a generator: it yields a batch of requests that do not
 depend on each other and is sent their replies, in order. So the number of batches is the number
 of round trips, and a test can carry the requests of several publishers out in any order.
-`bucket.Bucket.run` carries them out for real.
+`s3.Bucket.run` carries them out for real.
 """
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +39,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Stat:
-    """Ask for size, digest and date; the reply is Facts, or None if there is no object.
+    """Ask for size and digest; the reply is Facts, or None if there is no object.
 
     The digest is the server's own where it holds one; otherwise, or if `deep`, it is computed
     from a download.
@@ -52,13 +51,9 @@ class Stat:
 
 @dataclass(frozen=True)
 class CoreMetadata:
-    """Read METADATA of a stored wheel, or PKG-INFO of an sdist, of `size` bytes.
-
-    The reply is the file's bytes, None if the distribution is missing or damaged.
-    """
+    """Download a stored wheel and read its METADATA; the reply is None if it is not intact."""
 
     key: str
-    size: int
 
 
 @dataclass(frozen=True)
@@ -81,25 +76,23 @@ class Stored:
 
 @dataclass(frozen=True)
 class Written:
-    """A successful PUT: the object's new ETag, and the server's time in UTC."""
+    """A successful PUT: the object's new ETag."""
 
     etag: str
-    date: datetime
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the server says of an object: size in bytes, hexadecimal SHA-256, time in UTC."""
+    """What the server says of an object: size in bytes, hexadecimal SHA-256."""
 
     size: int
     sha256: str
-    modified: datetime
 
 
 Steps = Generator[Sequence[Request], list[Any], T]
 
 
-def together(*protocols: Steps[Any]) -> Steps[list[Any]]:
+def gather(*protocols: Steps[Any]) -> Steps[list[Any]]:
     """Run protocols side by side: each batch holds the next requests of all of them.
 
     Returns their results, in order.

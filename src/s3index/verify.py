@@ -1,137 +1,146 @@
 """Compare what is in the bucket with what the pages say, both ways, trusting neither.
 
-For each project of the team: every listed file is there with its size and digest, its
-`.metadata` is what the distribution holds, every stored file is listed; the team page and every
-derived object are what the project pages give. Digests are the server's own where it holds them.
+For each project of the team: what its claims and its page name is stored with those digests, what
+is stored is named; the lists and every derived object are what the project pages give. Digests
+are the server's own where it holds them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from hashlib import sha256
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from s3index import page as pages
-from s3index import site
-from s3index.config import Config, Refused
-from s3index.forward import Objects
-from s3index.page import File, Page
-from s3index.steps import CoreMetadata, Get, List, Request, Stat, Steps, Stored, ask, get_all
+from s3index import audit, pages, site
+from s3index.audit import Observed
+from s3index.pages import ProjectPage, Records
+from s3index.refresh import Objects, Scope, scopes
+from s3index.settings import Index
+from s3index.steps import List as ListKeys
+from s3index.steps import Steps, ask, gather, get_all
 
 
-def verify(config: Config, *, deep: bool = False) -> Steps[list[str]]:
-    """Return what is wrong with the team's index, a line for each finding.
+@dataclass
+class Report:
+    """What is wrong (`findings`), and what is left over but harms nobody (`notes`), as lines."""
+
+    findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def verify(index: Index, *, deep: bool = False, project: str | None = None) -> Steps[Report]:
+    """Return what is wrong with the team's index, or with one project of it.
 
     `deep` downloads every file instead of asking the server for its digest. A publish that runs
-    at the same time can show as files that are stored and not listed yet.
+    at the same time can show as a release that was not finished.
     """
-    keys = config.keys
-    team_keys = [keys.team_page, *site.team_keys(keys)]
-    [stored] = yield [List(keys.team_page)]
-    team_objects = yield from get_all(team_keys)
-    findings: list[str] = []
-    team = _read(team_objects[keys.team_page], pages.parse_team, keys.team_page, findings)
-    listed = [said["name"] for said in team["projects"]] if team else []
-    names = sorted({*listed, *projects_in(stored, config)})
-    read: list[Page] = []
-    for name in names:
-        page = yield from _verify_project(name, config, stored, findings, deep=deep)
-        read += [page] if page else []
-    findings += _team_findings(team_objects, team, read, config)
-    return findings
+    report, both = Report(), scopes(index)
+    prefix = index.project_page(project) if project else index.team_list
+    lists, [keys] = yield from gather(
+        get_all([key for scope in both for key in scope.keys]), ask([ListKeys(prefix)])
+    )
+    listed = {scope.key: records_of(scope, lists, report) for scope in both}
+    if project:
+        names = {project}
+    else:
+        names, foreign = audit.folders(keys, index)
+        report.notes += [f"{key}: not in a project's folder" for key in foreign]
+        names |= listed_names(listed, index)
+    read: dict[str, ProjectPage] = {}
+    for chunk in audit.chunks(names):
+        observed = yield from audit.observe(chunk, index, keys, deep=deep)
+        for one in observed:
+            _judge(one, index, released=any(_released(one.name, listed[key]) for key in listed))
+            read |= {one.name: one.page} if one.page else {}
+        rendered = site.project_site([one.page for one in observed if one.page], index)
+        for one in observed:
+            own = {key: stored for key, stored in one.objects.items() if key in rendered}
+            report.findings += [*one.findings, *one.lost, *_differences(own, rendered)]
+            report.notes += one.notes
+    for scope in both:
+        there = listed[scope.key]
+        expected = expected_records(scope, there, read, names, index)
+        report.findings += [
+            f"{scope.key}: not what the page of {name} gives"
+            for name in sorted(names & (there.keys() | expected.keys()))
+            if lists[scope.key] and there.get(name) != expected.get(name)
+        ]
+        # Of one project alone, nobody was asked what the team's other pages give.
+        records = there if project else expected
+        derived = {key: lists[key] for key in scope.derived}
+        if records:
+            report.findings += _differences(derived, scope.render(records, index))
+    return report
 
 
-def projects_in(stored: Iterable[str], config: Config) -> set[str]:
-    """Return the projects that have a folder among the team's stored keys."""
-    paths = (key.removeprefix(config.keys.team_page) for key in stored)
-    return {path.split("/")[0] for path in paths if "/" in path}
+def records_of(scope: Scope, objects: Objects, report: Report) -> dict[str, pages.Record]:
+    """Return the records of a list as it was read; what is damaged becomes findings."""
+    found = audit.read(
+        objects[scope.key],
+        lambda body: pages.parse_list(body, scope.key, scope.base),
+        scope.key,
+        report.findings,
+    )
+    records, damaged = found or ({}, [])
+    report.findings += [f"{scope.key}: the record of {name} is damaged" for name in damaged]
+    return records
 
 
-def _verify_project(
-    name: str, config: Config, stored: list[str], findings: list[str], *, deep: bool
-) -> Steps[Page | None]:
-    key = config.keys.project_page(name)
-    objects = yield from get_all([key, *site.project_keys(config.keys, name)])
-    page = _read(objects.pop(key), pages.parse_project, key, findings)
-    files = page["files"] if page else []
-    known = {key}
-    for file in files:
-        path = config.keys.file(name, file["filename"])
-        known |= {path, f"{path}.metadata"} if "core-metadata" in file else {path}
-    folder = [path for path in stored if path.startswith(key)]
-    findings += [f"{path}: stored, but not listed" for path in folder if path not in known]
-    findings += yield from _verify_files(name, files, config, deep=deep)
-    if page:
-        findings += _differences(objects, site.project_site(page, config))
-    return page
+def listed_names(listed: Mapping[str, Records], index: Index) -> set[str]:
+    """Return the names that lists say are this team's."""
+    return {
+        record.name
+        for records in listed.values()
+        for record in records.values()
+        if record.team in (None, index.team)
+    }
 
 
-def _verify_files(name: str, files: list[File], config: Config, *, deep: bool) -> Steps[list[str]]:
-    requests: list[Request] = []
-    for file in files:
-        key = config.keys.file(name, file["filename"])
-        requests.append(Stat(key, deep))
-        if "core-metadata" in file:
-            requests += [Get(f"{key}.metadata"), CoreMetadata(key, file.get("size", 0))]
-    replies = iter((yield from ask(requests)))
-    findings = []
-    for file in files:
-        key = config.keys.file(name, file["filename"])
-        facts = next(replies)
-        if facts is None:
-            findings.append(f"{key}: listed, but missing")
-        elif facts.sha256 != file["hashes"]["sha256"]:
-            findings.append(
-                f"{key}: listed with SHA-256 {file['hashes']['sha256']}, stored is {facts.sha256}"
-            )
-        elif facts.size != file.get("size"):
-            findings.append(f"{key}: listed with {file.get('size')} bytes, stored is {facts.size}")
-        if "core-metadata" in file:
-            findings += _metadata_findings(key, file, next(replies), next(replies))
-    return findings
+def expected_records(
+    scope: Scope,
+    listed: Records,
+    read: Mapping[str, ProjectPage],
+    names: set[str],
+    index: Index,
+) -> dict[str, pages.Record]:
+    """Return what a list should say: what the pages give, and that names stay taken.
+
+    Records of other teams' projects stay as they are.
+    """
+    expected = {}
+    for name, record in listed.items():
+        if name not in names or record.team not in (None, index.team):
+            expected[name] = record
+        elif name not in read:
+            expected[name] = pages.Record(name, record.last_serial, None, record.team)
+    ours = [scope.record(page, index) for name, page in read.items()]
+    return {**{record.name: record for record in ours}, **expected}
 
 
-def _metadata_findings(
-    key: str, file: File, metadata: Stored | None, held: bytes | None
-) -> Iterator[str]:
-    if metadata is None:
-        yield f"{key}.metadata: listed, but missing"
+def _released(name: str, records: Records) -> bool:
+    record = records.get(name)
+    return bool(record and record.latest)
+
+
+def _judge(one: Observed, index: Index, *, released: bool) -> None:
+    """Note what is wrong with a project; `released` tells whether a list has a release of it."""
+    key = index.project_page(one.name)
+    if one.owner not in (None, index.team) and (one.stored or one.claims):
+        one.lost.append(f"{key}: the name {one.name} is team {one.owner}'s")
+    files = audit.should_be(one, index)
+    if one.stored is None and not files:
+        if released:
+            one.lost.append(f"{key}: missing, and nothing says what it listed; bring it back")
+        elif one.keys and not one.claims:
+            one.notes.append(f"{key}: a folder that is not a project's")
         return
-    if sha256(metadata.body).hexdigest() != file["core-metadata"].get("sha256"):
-        yield f"{key}.metadata: stored with another SHA-256 than listed"
-    if held is not None and held != metadata.body:
-        yield f"{key}.metadata: not what the distribution holds"
+    if one.page and not one.findings and not one.lost and pages.in_order(files) != one.page.files:
+        one.findings.append(f"{key}: not what the claims give")
+    if one.page and (claims := audit.unclaimed(one, files, index)):
+        one.notes.append(f"{key}: {len(claims)} releases without a claim, made by 0.2.0")
 
 
-def _team_findings(
-    objects: Objects, team: Page | None, read: list[Page], config: Config
-) -> Iterator[str]:
-    key = config.keys.team_page
-    expected = pages.join(pages.new_team(), [pages.record(page) for page in read])
-    said = {record["name"]: record for record in team["projects"]} if team else {}
-    wanted = {record["name"]: record for record in expected["projects"]}
-    for name in sorted(said.keys() | wanted.keys()):
-        if said.get(name) != wanted.get(name) and team:
-            yield f"{key}: not what the page of {name} gives"
-    derived = {path: stored for path, stored in objects.items() if path != key}
-    if team or read:
-        yield from _differences(derived, site.team_site(expected, config))
-
-
-def _differences(objects: Objects, expected: dict[str, bytes]) -> Iterator[str]:
-    for key, body in expected.items():
-        stored = objects[key]
+def _differences(objects: Objects, expected: Mapping[str, bytes]) -> Iterator[str]:
+    for key, stored in objects.items():
+        body = expected[key]
         if stored is None:
             yield f"{key}: missing"
         elif stored.body != body and not site.same_state(stored.body, body):
             yield f"{key}: not what the pages give"
-
-
-def _read(
-    stored: Stored | None, parse: Callable[[bytes, str], Page], key: str, findings: list[str]
-) -> Page | None:
-    if stored is None:
-        findings.append(f"{key}: the page is missing")
-        return None
-    try:
-        return parse(stored.body, key)
-    except Refused:
-        findings.append(f"{key}: not a page of the simple repository API, version 1")
-        return None

@@ -13,9 +13,9 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from tests.commands import start
 from s3index.__main__ import app
 from s3index.config import Config, load
+from tests.commands import start
 from tests.protocol.standin import Answer, Seen, StandIn, standing_in
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ROLE = "s3index.devtools.acme-common"
 BUCKET = "acme-packages"
 REGION: Final = "eu-central-1"
 LOCATION: "CreateBucketConfigurationTypeDef" = {"LocationConstraint": REGION}
-THINGS = [
+RESOURCES = [
     "bucket acme-packages in eu-central-1",
     "object ownership (ACLs off)",
     "public access block for access = public",
@@ -41,9 +41,9 @@ THINGS = [
     f"role {ROLE}",
     "trust of the role",
     "sessions of the role (one hour)",
-    "policy of the role for the prefixes of devtools",
+    "policy of the role for acme-common of devtools",
 ]
-"""Every thing that provision tells of, in order."""
+"""Every resource that provision reports, in order."""
 NETWORK = {
     "access": "network",
     "networks": ["203.0.113.0/24", "2001:db8::/48"],

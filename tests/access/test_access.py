@@ -14,11 +14,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.access.administrator import NETWORK, provision, repository
-from tests.distributions import sdist, wheel
-from tests.access.judge import Request, guarding, verdict
 from s3index.access import Readers, readers
 from s3index.policies import bucket_policy
+from tests.access.administrator import NETWORK, provision, repository
+from tests.access.judge import Request, guarding, verdict
+from tests.distributions import sdist, wheel
 from tests.protocol.standin import standing_in
 from tests.world import release
 
@@ -164,9 +164,11 @@ ONCE = {
     "x-1.whl": "Deny",
     "x-1.tar.gz": "Deny",
     "x-1.zip": "Deny",
+    "release-1.json": "Deny",
     "x-1.whl.metadata": None,
     "": None,
     "constraints.txt": None,
+    "index.json": None,
 }
 
 

@@ -1,24 +1,19 @@
 """The settings of who may read and publish, before any request is made."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.access.administrator import NETWORK, provision, recorded, repository
 from s3index.access import Publisher, publisher, readers
-from s3index.config import Refused
-
-if TYPE_CHECKING:
-    pass
-
+from s3index.errors import Refused
+from tests.access.administrator import NETWORK, provision, recorded, repository
 
 NEITHER = 'access = "network" needs networks in [tool.s3index], such as networks = '
 
 
 SETTINGS: dict[str, tuple[dict[str, object], str]] = {
-    "no access": ({"access": None}, "access = None in [tool.s3index] is not usable."),
-    "another access": ({"access": "all"}, "access = 'all' in [tool.s3index] is not usable."),
+    "no access": ({"access": None}, "access = None in [tool.s3index] is not valid."),
+    "another access": ({"access": "all"}, "access = 'all' in [tool.s3index] is not valid."),
     "network without either": ({"access": "network"}, NEITHER),
     "network with empty lists": (
         {"access": "network", "networks": [], "vpc_endpoints": []},
@@ -26,11 +21,11 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     ),
     "no list": (
         {"access": "network", "networks": "203.0.113.0/24"},
-        "networks = '203.0.113.0/24' in [tool.s3index] is no list of texts.",
+        "networks = '203.0.113.0/24' in [tool.s3index] must be a list of strings.",
     ),
     "no texts": (
         {"access": "network", "networks": [8]},
-        "networks = [8] in [tool.s3index] is no list of texts.",
+        "networks = [8] in [tool.s3index] must be a list of strings.",
     ),
     "no network": (
         {"access": "network", "networks": ["office"]},
@@ -46,23 +41,23 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     ),
     "everybody": (
         {"access": "network", "networks": ["0.0.0.0/0"]},
-        "networks in [tool.s3index]: S3 takes 0.0.0.0/0 for the whole internet.",
+        "networks in [tool.s3index]: S3 treats 0.0.0.0/0 as the whole internet.",
     ),
     "too broad": (
         {"access": "network", "networks": ["203.0.113.0/24", "10.0.0.0/7"]},
-        "networks in [tool.s3index]: S3 takes 10.0.0.0/7 for the whole internet.",
+        "networks in [tool.s3index]: S3 treats 10.0.0.0/7 as the whole internet.",
     ),
     "too broad, IPv6": (
         {"access": "network", "networks": ["2001::/31"]},
-        "networks in [tool.s3index]: S3 takes 2001::/31 for the whole internet.",
+        "networks in [tool.s3index]: S3 treats 2001::/31 as the whole internet.",
     ),
     "no endpoint": (
         {"access": "network", "vpc_endpoints": ["vpc-1a2b3c4d"]},
-        "vpc_endpoints in [tool.s3index]: 'vpc-1a2b3c4d' is no VPC endpoint's id",
+        "vpc_endpoints in [tool.s3index]: 'vpc-1a2b3c4d' is not the id of a VPC endpoint",
     ),
     "an endpoint with a star": (
         {"access": "network", "vpc_endpoints": ["vpce-*"]},
-        "'vpce-*' is no VPC endpoint's id",
+        "'vpce-*' is not the id of a VPC endpoint",
     ),
     "a bucket with a star": ({"bucket": "acme-*"}, "bucket = 'acme-*' in pyproject.toml cannot"),
     "a team with a dot": ({"team": "dev.tools"}, "team = 'dev.tools' in pyproject.toml cannot be"),
@@ -73,7 +68,7 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     ),
     "a subject of all": (
         {"github_subject": "repo:acme/*"},
-        "Write what this prints: gh api repos/acme/acme-common/actions/oidc/customization/sub",
+        "Use the output of: gh api repos/acme/acme-common/actions/oidc/customization/sub",
     ),
     "a subject that is no text": ({"github_subject": 7}, "github_subject = 7 in [tool.s3index]"),
 }
@@ -113,7 +108,7 @@ def test_settings_are_read_before_the_first_request(
 def test_a_repository_that_is_not_on_github(tmp_path: Path, url: str | None) -> None:
     with pytest.raises(Refused) as caught:
         publisher(repository(tmp_path, url=url))
-    assert f"Repository = {str(url)!r} in [project.urls] is no repository" in str(caught.value)
+    assert f"Repository = {str(url)!r} in [project.urls] is not a repository" in str(caught.value)
 
 
 def test_a_bucket_alone_needs_no_repository(account: str, tmp_path: Path) -> None:

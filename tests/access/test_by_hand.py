@@ -1,23 +1,23 @@
-"""What somebody changed by hand: put back if it is ours, kept and told if it is not."""
+"""Changes by hand: undone if the statement or setting is ours, kept and reported if not."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from s3index.config import Config
 from tests.access.administrator import (
     BUCKET,
     DENIALS,
     LOCATION,
     NETWORK,
     READERS,
+    RESOURCES,
     ROLE,
-    THINGS,
     bucket_state,
     done,
     provision,
     repository,
     statements,
 )
-from s3index.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -90,17 +90,17 @@ def change_index(storage: "S3Client", iam: "IAMClient") -> None:
 
 
 BY_HAND = {
-    widen_bucket_policy: THINGS[6],
-    drop_create_once: THINGS[6],
-    add_one_in_our_name: THINGS[6],
-    widen_role_policy: THINGS[11],
-    widen_trust: THINGS[9],
-    lengthen_sessions: THINGS[10],
-    suspend_versioning: THINGS[3],
-    open_to_acls: THINGS[2],
-    let_writers_own: THINGS[1],
-    encrypt_with_kms: THINGS[4],
-    change_index: THINGS[5],
+    widen_bucket_policy: RESOURCES[6],
+    drop_create_once: RESOURCES[6],
+    add_one_in_our_name: RESOURCES[6],
+    widen_role_policy: RESOURCES[11],
+    widen_trust: RESOURCES[9],
+    lengthen_sessions: RESOURCES[10],
+    suspend_versioning: RESOURCES[3],
+    open_to_acls: RESOURCES[2],
+    let_writers_own: RESOURCES[1],
+    encrypt_with_kms: RESOURCES[4],
+    change_index: RESOURCES[5],
 }
 
 
@@ -149,7 +149,7 @@ def test_foreign_statements_stay_and_are_told(acme: Config, storage: "S3Client")
         printed, _ = provision(acme, "--bucket-only")
         assert f"bucket policy for access = public: {what}\n" in printed
         for sid in ("AuditorsRead", "without a Sid"):
-            said = f"statement {sid} of the bucket policy: kept, though s3index did not write it\n"
+            said = f"statement {sid} of the bucket policy: left as is (not managed by s3index)\n"
             assert said in printed
     found = json.loads(storage.get_bucket_policy(Bucket=BUCKET)["Policy"])
     assert found["Id"] == "Acme"
@@ -183,4 +183,4 @@ def test_further_policies_of_the_role_are_told(acme: Config, iam: "IAMClient") -
     iam.attach_role_policy(RoleName=ROLE, PolicyArn=attached["Arn"])
     printed, _ = provision(acme, "--role-only", "--dry-run")
     for name in ("by-hand", "shared"):
-        assert f"policy {name} of the role: kept, though s3index did not write it\n" in printed
+        assert f"policy {name} of the role: left as is (not managed by s3index)\n" in printed

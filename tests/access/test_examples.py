@@ -17,9 +17,9 @@ import hcl2
 import pytest
 import yaml
 
+from s3index.policies import INFRA, Policy
 from tests.access.administrator import ACCOUNT, NETWORK, ROLE, provision, repository
 from tests.template.baking import TEMPLATE
-from s3index.policies import INFRA, Policy
 
 EXAMPLES = TEMPLATE / "docs" / "examples"
 PUBLIC: dict[str, Any] = {"access": "public", "networks": [], "vpc_endpoints": []}

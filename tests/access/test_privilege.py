@@ -1,4 +1,4 @@
-"""The publishing role, under moto's IAM: all that the commands need, and nothing else.
+"""The publishing role, under moto's IAM: all that a project's commands need, and nothing else.
 
 moto checks signatures and the role's own policy. What it does not judge (conditions of the
 bucket's policy, a web identity's token) the judge in judge.py does.
@@ -7,6 +7,7 @@ bucket's policy, a web identity's token) the judge in judge.py does.
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from s3index import policies
+from s3index.config import Config
 from tests.access.administrator import (
     BUCKET,
     REGION,
@@ -26,11 +29,9 @@ from tests.access.administrator import (
     user,
     variables,
 )
+from tests.access.judge import Request, applies, guarding, verdict
 from tests.commands import s3index
 from tests.distributions import sdist, wheel
-from tests.access.judge import Request, applies, guarding, verdict
-from s3index import policies
-from s3index.config import Config
 from tests.protocol.standin import standing_in
 
 if TYPE_CHECKING:
@@ -38,18 +39,42 @@ if TYPE_CHECKING:
 
 FOLDER = "packages/devtools/acme-common/"
 WHEEL = f"{FOLDER}acme_common-0.1.0-py3-none-any.whl"
-SDIST = f"{FOLDER}acme_common-0.1.0.tar.gz"
+CLAIM = f"{FOLDER}release-0.1.json"
+SITE = "dumb-pypi/devtools/index"
+SHARED = [
+    "packages/devtools/",
+    "packages/devtools/constraints.txt",
+    "simple/",
+    "simple/constraints.txt",
+    f"{SITE}/index.html",
+    f"{SITE}/changelog/page1.html",
+]
+"""Lists of the team and of the organisation, which every release brings up to date."""
+NEIGHBOURS = [
+    ("devtools", "acme"),
+    ("devtools", "acme-common-extra"),
+    ("devtools", "other"),
+    ("devtools2", "acme-common"),
+    ("platform", "acme-common"),
+    ("platform", "acme"),
+]
 
 
 @dataclass
 class Session:
-    """A session of the role: its credentials as variables, a client, and what has been asked."""
+    """A session of the role: its credentials as variables, a client, and every request so far."""
 
     config: Config
     env: dict[str, str]
     s3: "S3Client"
     administrator: "S3Client"
     requests: list[Request]
+
+    def written(self) -> set[str]:
+        """Return the keys of the objects that were written."""
+        prefix = f"arn:aws:s3:::{BUCKET}/"
+        puts = [one for one in self.requests if one.action == "s3:PutObject"]
+        return {one.resource.removeprefix(prefix) for one in puts}
 
 
 @pytest.fixture
@@ -63,10 +88,10 @@ def session(account: str, tmp_path: Path) -> Iterator[Session]:
     # moto would take its denials on condition for denials.
     for bucket in (BUCKET, "acme-others"):
         root.delete_bucket_policy(Bucket=bucket)
-    root.put_object(Bucket=BUCKET, Key="packages/platform/acme-core/", Body=b"{}")
-    root.put_object(Bucket="acme-others", Key="packages/devtools/", Body=b"{}")
+    for bucket, key in OUTSIDE:
+        root.put_object(Bucket=bucket, Key=key, Body=b"{}")
     sts = boto3.client("sts", region_name=REGION)
-    # moto takes any token; test_trust has whose AWS would take.
+    # moto takes any token; test_trust tells whose AWS would take.
     credentials = sts.assume_role_with_web_identity(
         RoleArn=f"arn:aws:iam::123456789012:role/{ROLE}",
         RoleSessionName="release",
@@ -98,26 +123,20 @@ def test_every_command_is_allowed_and_no_allowed_action_is_unused(session: Sessi
     config, env = session.config, session.env
     s3index(config.root, "publish", *built(config, "0.1.0"), env=env)
     s3index(config.root, "publish", *built(config, "0.2.0"), env=env)
+    s3index(config.root, "publish", *built(config, "0.2.0"), env=env)
     s3index(config.root, "yank", "0.1.0", "--reason", "it leaks", env=env)
     s3index(config.root, "unyank", "0.1.0", env=env)
-    s3index(config.root, "verify", env=env)
-    s3index(config.root, "verify", "--deep", env=env)
-    for key in (f"{FOLDER}", f"{WHEEL}.metadata", "dumb-pypi/devtools/index/index.html"):
-        session.administrator.put_object(Bucket=BUCKET, Key=key, Body=b"damaged")
-    session.administrator.delete_object(Bucket=BUCKET, Key="packages/devtools/")
-    s3index(config.root, "verify", env=env, exits=1)
-    s3index(config.root, "repair", env=env)
+    s3index(config.root, "verify", "--project", env=env)
     s3index(config.root, "verify", "--deep", env=env)
 
     policy = policies.publisher_policy(config)
     assert [one for one in session.requests if verdict(policy, one) != "Allow"] == []
     granted = [
-        {"Effect": "Allow", "Action": action, "Resource": resource}
+        {"Effect": "Allow", "Action": statement["Action"], "Resource": resource}
         for statement in policy["Statement"]
-        for action in _list(statement["Action"])
         for resource in _list(statement["Resource"])
     ]
-    assert len(granted) == 5
+    assert len(granted) == 13
     unused = [one for one in granted if not any(applies(one, ask) for ask in session.requests)]
     assert unused == []
 
@@ -130,38 +149,92 @@ def put(s3: "S3Client", key: str, bucket: str = BUCKET, **condition: Any) -> Non
     s3.put_object(Bucket=bucket, Key=key, Body=b"stranger", **condition)
 
 
+@contextmanager
+def denied(what: str) -> Iterator[None]:
+    with pytest.raises(ClientError) as caught:
+        yield
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403, what
+
+
+def taken_over(keys: set[str]) -> set[str]:
+    """Return the keys that the same commands of a neighbour would write, and ours do not."""
+    theirs = {
+        key.replace("devtools", team)
+        .replace("acme-common", project)
+        .replace("acme_common", project.replace("-", "_"))
+        for team, project in NEIGHBOURS
+        for key in keys
+    }
+    return theirs - keys
+
+
+def test_neighbours_cannot_be_taken_over(session: Session) -> None:
+    config = session.config
+    s3index(config.root, "publish", *built(config, "0.1.0"), env=session.env)
+    ours = session.written()
+    theirs = taken_over(ours)
+    assert {
+        "packages/devtools/acme/",
+        "packages/devtools/acme/release-0.1.json",
+        "packages/devtools/acme-common-extra/acme_common_extra-0.1.0-py3-none-any.whl",
+        "packages/platform/acme-common/",
+        "packages/platform/constraints.txt",
+        "simple/acme/",
+        "simple/acme-common-extra/",
+        f"{SITE}/simple/acme/",
+        "dumb-pypi/platform/index/index.html",
+    } <= theirs
+    assert {key for key in ours if "acme" not in key} == set(SHARED)
+    # Half of them are there already, half would be created.
+    for key in sorted(theirs)[::2]:
+        session.administrator.put_object(Bucket=BUCKET, Key=key, Body=b"theirs")
+    everything = _objects(session)
+    for key in sorted(theirs):
+        with denied(key):
+            put(session.s3, key)
+        with denied(key):
+            put(session.s3, key, IfNoneMatch="*")
+        if key in everything:
+            with denied(key):
+                put(session.s3, key, IfMatch=everything[key])
+    for key in everything:
+        with denied(key):
+            session.s3.delete_object(Bucket=BUCKET, Key=key)
+    assert _objects(session) == everything
+
+
+OUTSIDE = [
+    (BUCKET, "dumb-pypi/platform/index/index.html"),
+    (BUCKET, "private/notes.txt"),
+    ("acme-others", "packages/devtools/"),
+]
+"""What the role may not read."""
 Denied = Callable[["S3Client"], object]
 DENIED: dict[str, Denied] = {
-    "write a page of another team": lambda s3: put(s3, "packages/platform/acme-core/"),
-    "write a file of another team": lambda s3: put(
-        s3, "packages/platform/acme-core/acme_core-9-py3-none-any.whl", IfNoneMatch="*"
-    ),
-    "write the site of another team": lambda s3: put(s3, "dumb-pypi/platform/index/index.html"),
-    "write for a team whose name starts as ours": lambda s3: put(s3, "packages/devtools2/"),
     "write beside the prefixes": lambda s3: put(s3, "index.html"),
-    "read another team's page as the role": lambda s3: s3.get_object(
-        Bucket=BUCKET, Key="packages/platform/acme-core/"
-    ),
-    "delete a file": lambda s3: s3.delete_object(Bucket=BUCKET, Key=WHEEL),
-    "delete a page": lambda s3: s3.delete_object(Bucket=BUCKET, Key="packages/devtools/"),
+    "write into the team's folder": lambda s3: put(s3, "packages/devtools/acme_common-9.txt"),
+    "write into the organisation's folder": lambda s3: put(s3, "simple/index.html"),
+    "write beside the project's page": lambda s3: put(s3, "simple/acme-common/index.html"),
+    "write another page of the site": lambda s3: put(s3, f"{SITE}/changelog/page2.html"),
     "delete a version": lambda s3: s3.delete_object(Bucket=BUCKET, Key=WHEEL, VersionId="null"),
+    "read an earlier version": lambda s3: s3.get_object(Bucket=BUCKET, Key=WHEEL, VersionId="null"),
     "change the bucket's policy": lambda s3: s3.put_bucket_policy(Bucket=BUCKET, Policy="{}"),
     "take the bucket's policy away": lambda s3: s3.delete_bucket_policy(Bucket=BUCKET),
     "read the bucket's policy": lambda s3: s3.get_bucket_policy(Bucket=BUCKET),
     "change an object's ACL": lambda s3: s3.put_object_acl(
         Bucket=BUCKET, Key=WHEEL, ACL="public-read-write"
     ),
-    "read another bucket": lambda s3: s3.get_object(Bucket="acme-others", Key="packages/devtools/"),
     "list another bucket": lambda s3: s3.list_objects_v2(Bucket="acme-others"),
     "write to another bucket": lambda s3: put(s3, "packages/devtools/", "acme-others"),
-    "replace a released wheel": lambda s3: put(s3, WHEEL),
-    "replace a released sdist": lambda s3: put(s3, SDIST),
-    "swap a released wheel": lambda s3: put(
-        s3, WHEEL, IfMatch=s3.head_object(Bucket=BUCKET, Key=WHEEL)["ETag"]
-    ),
     "add a wheel without a condition": lambda s3: put(s3, f"{FOLDER}acme_common-9.whl"),
     "add a zip without a condition": lambda s3: put(s3, f"{FOLDER}acme_common-9.zip"),
+    "add a claim without a condition": lambda s3: put(s3, f"{FOLDER}release-9.json"),
     "replace a wheel in parts": lambda s3: s3.create_multipart_upload(Bucket=BUCKET, Key=WHEEL),
+} | {
+    f"read {key} in {bucket}": lambda s3, bucket=bucket, key=key: s3.get_object(
+        Bucket=bucket, Key=key
+    )
+    for bucket, key in OUTSIDE
 }
 
 
@@ -170,14 +243,19 @@ def test_the_role_may_do_nothing_else(session: Session) -> None:
     s3index(config.root, "publish", *built(config, "0.1.0"), env=session.env)
     everything = _objects(session)
     for what, attempt in DENIED.items():
-        with pytest.raises(ClientError) as caught:
+        with denied(what):
             attempt(session.s3)
-        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403, what
+    # Files and claims of a release are safe from their own project too.
+    once = {key for key in everything if key.endswith((".whl", ".tar.gz")) or "/release-" in key}
+    assert {WHEEL, CLAIM} < once
+    for key in once:
+        with denied(key):
+            put(session.s3, key)
+        with denied(key):
+            put(session.s3, key, IfMatch=everything[key])
+        with pytest.raises(ClientError, match="PreconditionFailed"):
+            put(session.s3, key, IfNoneMatch="*")
     assert _objects(session) == everything
-    # A released file is safe from its own team too: what is create-once is refused as taken.
-    with pytest.raises(ClientError) as caught:
-        put(session.s3, WHEEL, IfNoneMatch="*")
-    assert caught.value.response["Error"]["Code"] == "PreconditionFailed"
     put(session.s3, f"{FOLDER}acme_common-9-py3-none-any.whl", IfNoneMatch="*")
 
 

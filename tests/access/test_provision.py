@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import boto3
 import pytest
 
+from s3index.config import Config
 from tests.access.administrator import (
     ACCOUNT,
     BUCKET,
@@ -17,8 +18,8 @@ from tests.access.administrator import (
     PROVIDER,
     READERS,
     REGION,
+    RESOURCES,
     ROLE,
-    THINGS,
     bucket_state,
     done,
     provision,
@@ -26,7 +27,6 @@ from tests.access.administrator import (
     repository,
     writes,
 )
-from s3index.config import Config
 from tests.protocol.standin import Answer, Seen
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ def test_each_step_is_told_and_a_second_run_changes_nothing(
     acme: Config, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = provision(acme)
-    assert list(done(first)) == THINGS
+    assert list(done(first)) == RESOURCES
     already = {"trust of the role", "sessions of the role (one hour)"}
     assert {thing for thing, what in done(first).items() if what == "unchanged"} == already
     assert {what for thing, what in done(first).items() if thing not in already} == {"created"}
     with recorded(account, monkeypatch) as stand_in:
         again, _ = provision(acme)
-    assert list(done(again)) == THINGS
+    assert list(done(again)) == RESOURCES
     assert set(done(again).values()) == {"unchanged"}
     assert writes(stand_in) == []
 
@@ -104,7 +104,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_it_would(
         shown, _ = provision(acme, "--dry-run")
     assert writes(stand_in) == []
     told = done(shown)
-    assert list(told) == THINGS
+    assert list(told) == RESOURCES
     real, _ = provision(acme)
     there = {thing for thing, what in done(real).items() if what == "unchanged"}
     if before != ("--role-only",):
@@ -141,7 +141,7 @@ def test_a_provider_that_others_made_gets_our_audience_too(
     asked: list[dict[str, list[str]]] = []
     with recorded(account, monkeypatch, rule) as stand_in:
         told = done(provision(acme, "--role-only")[0])
-    assert told[THINGS[7]] == "changed"
+    assert told[RESOURCES[7]] == "changed"
     assert [(one["OpenIDConnectProviderArn"], one["ClientID"]) for one in asked] == [
         ([PROVIDER], ["sts.amazonaws.com"])
     ]

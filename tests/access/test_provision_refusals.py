@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from s3index.config import Config
 from tests.access.administrator import (
     BUCKET,
     LOCATION,
@@ -17,7 +18,6 @@ from tests.access.administrator import (
     user,
     variables,
 )
-from s3index.config import Config
 from tests.protocol.standin import Answer, Seen, error
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_settings_that_a_server_does_not_know(
 
     with recorded(account, monkeypatch, rule):
         printed, _ = provision(acme, "--bucket-only")
-    unknown = f"left out, this server does not know it ({name})\n"
+    unknown = f"skipped: not supported by this server ({name})\n"
     assert f"Warning: static website (index.html): {unknown}" in printed
     assert f"Warning: public access block for access = public: {unknown}" in printed
     assert done(printed)["bucket policy for access = public"] == "created"
@@ -104,7 +104,7 @@ def test_rights_for_the_role_are_missing(acme: Config, account: str) -> None:
     provision(acme, "--bucket-only", env=somebody)
     said = refusal(acme, env=somebody)
     assert said.startswith("Error: GetOpenIDConnectProvider is denied: User: arn:aws:iam::")
-    assert f"{ADMINISTRATOR}, or leave the role to one with --bucket-only." in said
+    assert f"{ADMINISTRATOR}, or set up only the bucket with --bucket-only." in said
 
 
 def test_credentials_are_missing(acme: Config) -> None:
@@ -139,5 +139,5 @@ def test_a_plain_http_endpoint_is_warned_about(
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"{scheme}://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     printed, _ = provision(acme, "--bucket-only", exits=1)
-    said = "Warning: this endpoint is plain HTTP, which the bucket policy refuses to everybody\n"
+    said = "Warning: this endpoint is plain HTTP, which the bucket policy denies to everybody\n"
     assert printed == (said if scheme == "http" else "")

@@ -6,10 +6,10 @@ moto takes any token for any role; the judge in judge.py reads the trust policy 
 from dataclasses import replace
 from pathlib import Path
 
-from tests.access.administrator import PROVIDER, ROLE, repository
-from tests.access.judge import Request, verdict
 from s3index import policies
 from s3index.access import publisher
+from tests.access.administrator import PROVIDER, ROLE, repository
+from tests.access.judge import Request, verdict
 
 CLAIMS = {
     "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",

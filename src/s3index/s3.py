@@ -1,6 +1,5 @@
 """The only module that talks to S3: it carries out the requests of `steps`, side by side."""
 
-import io
 import random
 import tempfile
 import time
@@ -8,19 +7,19 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from email.utils import parsedate_to_datetime
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from botocore.config import Config as BotoConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.session import get_session
 
-from s3index.config import Config, Refused
-from s3index.errors import ERRORS, code, is_elsewhere, refusal, status
-from s3index.release import sdist_metadata, wheel_metadata
+from s3index.aws_errors import ERRORS, code, is_elsewhere, refusal, status
+from s3index.distribution import wheel_metadata
+from s3index.errors import Refused, shown
+from s3index.pages import LARGEST
+from s3index.settings import Index
 from s3index.steps import (
     CoreMetadata,
     Facts,
@@ -31,10 +30,8 @@ from s3index.steps import (
     Stat,
     Steps,
     Stored,
-    T,
     Written,
 )
-from s3index.streams import Ranges, Watched
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,9 +40,13 @@ WORKERS = 16
 """Requests under way at once."""
 PATIENCE = 100
 """Batches with a lost swap before a publisher gives up; sixteen at once need far fewer."""
+DOWNLOADS = 5
+"""How often an answer that is cut off in its body is asked for again; botocore does not."""
 
-Uploaded = Callable[[Path, int], None]
-"""Told of each part of a file that goes out: the file, and the part's size in bytes."""
+Opener = Callable[[Path], BinaryIO]
+"""Opens a file for an upload, perhaps to watch how it goes out."""
+
+T = TypeVar("T")
 
 
 class Bucket:
@@ -53,8 +54,8 @@ class Bucket:
 
     def __init__(
         self,
-        config: Config,
-        uploaded: Uploaded | None = None,
+        index: Index,
+        opener: Opener | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         """Make a client; nothing is sent yet.
@@ -62,21 +63,21 @@ class Bucket:
         `trace` is told of each request and its outcome, for --verbose. Raises Refused if boto3
         cannot be configured, for instance by a profile that does not exist.
         """
-        self.name = config.bucket
-        self._uploaded = uploaded
+        self.name = index.bucket
+        self._opener: Opener = opener or (lambda path: path.open("rb"))
         self._trace = trace
         options = BotoConfig(
             retries={"mode": "standard", "max_attempts": 5},
             max_pool_connections=WORKERS,
             connect_timeout=10,
             # S3-compatible servers are asked by path, as their `url` in the pages is.
-            s3={"addressing_style": "path" if config.endpoint else "virtual"},
+            s3={"addressing_style": "path" if index.endpoint else "virtual"},
             # Each PUT brings its SHA-256; older servers know no other checksum headers.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
         try:
-            client = get_session().create_client("s3", config.region, config=options)
+            client = get_session().create_client("s3", index.region, config=options)
         except (BotoCoreError, ValueError) as error:
             raise Refused(f"boto3 cannot be set up: {error}") from None
         self._s3 = cast("S3Client", client)
@@ -108,7 +109,7 @@ class Bucket:
         except ERRORS as error:
             raise refusal(error, self.name) from None
         if self._trace:
-            self._trace(f"{type(request).__name__} {_subject(request)}: {_outcome(reply)}")
+            self._trace(f"{type(request).__name__} {shown(_subject(request))}: {_outcome(reply)}")
         return reply
 
     def _perform(self, request: Request) -> Any:
@@ -119,21 +120,23 @@ class Bucket:
                 return self._put(request)
             case Stat(key, deep):
                 return self._stat(key, deep)
-            case CoreMetadata(key, size):
-                return self._core_metadata(key, size)
+            case CoreMetadata(key):
+                return self._core_metadata(key)
             case List(prefix):
                 pages = self._s3.get_paginator("list_objects_v2")
                 found = pages.paginate(Bucket=self.name, Prefix=prefix)
                 return [item["Key"] for page in found for item in page.get("Contents", [])]
 
     def _get(self, key: str) -> Stored | None:
-        try:
+        def read() -> Stored:
             reply = self._s3.get_object(Bucket=self.name, Key=key)
-        except ClientError as error:
-            if code(error) == "NoSuchKey":
-                return None
-            raise
-        return Stored(reply["Body"].read(), reply["ETag"].strip('"'))
+            # A larger object is not one of ours; the parser says so.
+            body = reply["Body"].read(LARGEST + 1)
+            if len(body) < min(reply["ContentLength"], LARGEST + 1):
+                raise HTTPClientError(error="the answer was cut off")
+            return Stored(body, reply["ETag"].strip('"'))
+
+        return self._download(read)
 
     def _put(self, put: Put) -> Written | None:
         # AWS takes If-Match with or without quotes, some S3-compatible servers only without.
@@ -157,14 +160,13 @@ class Bucket:
                 ):
                     return None
                 raise
-        date = reply["ResponseMetadata"]["HTTPHeaders"]["date"]
-        return Written(reply["ETag"].strip('"'), parsedate_to_datetime(date))
+        return Written(reply["ETag"].strip('"'))
 
     def _open(self, body: bytes | Path) -> AbstractContextManager[BinaryIO | bytes]:
         if isinstance(body, bytes):
             # Bytes go out at once; of a file botocore asks first (Expect: 100-continue).
             return nullcontext(body)
-        return cast(BinaryIO, Watched(body, self._uploaded)) if self._uploaded else body.open("rb")
+        return self._opener(body)
 
     def _stat(self, key: str, deep: bool) -> Facts | None:
         try:
@@ -176,37 +178,45 @@ class Bucket:
         checksum = head.get("ChecksumSHA256", "")
         # A multipart upload has a digest of digests, written with a dash: it says nothing here.
         if deep or not checksum or "-" in checksum:
-            body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
-            digest = sha256()
-            for part in body.iter_chunks(1 << 20):
-                digest.update(part)
-            hexadecimal = digest.hexdigest()
+            hexadecimal = self._download(lambda: self._digest(key))
+            if hexadecimal is None:
+                return None
         else:
             hexadecimal = b64decode(checksum).hex()
-        return Facts(head["ContentLength"], hexadecimal, head["LastModified"])
+        return Facts(head["ContentLength"], hexadecimal)
 
-    def _core_metadata(self, key: str, size: int) -> bytes | None:
-        try:
-            if key.endswith(".whl"):
-                # A wheel's METADATA is near its end: a few ranges instead of the whole file.
-                ranges = Ranges(partial(self._read_range, key), size)
-                return wheel_metadata(cast(BinaryIO, io.BufferedReader(ranges, 1 << 16)), key)
+    def _digest(self, key: str) -> str:
+        digest = sha256()
+        for part in self._s3.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(1 << 20):
+            digest.update(part)
+        return digest.hexdigest()
+
+    def _core_metadata(self, key: str) -> bytes | None:
+        def read() -> bytes | None:
             with tempfile.TemporaryFile() as file:
-                body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
-                for part in body.iter_chunks(1 << 20):
-                    file.write(part)
+                self._s3.download_fileobj(self.name, key, file)
                 file.seek(0)
-                return sdist_metadata(file, key)
-        except Refused:
-            return None
-        except ClientError as error:
-            if status(error) in (404, 416) and code(error) != "NoSuchBucket":
-                return None
-            raise
+                try:
+                    return wheel_metadata(file, key.rpartition("/")[2])
+                except Refused:
+                    return None
 
-    def _read_range(self, key: str, first: int, last: int) -> bytes:
-        reply = self._s3.get_object(Bucket=self.name, Key=key, Range=f"bytes={first}-{last}")
-        return reply["Body"].read()
+        return self._download(read)
+
+    @staticmethod
+    def _download(read: Callable[[], T]) -> T | None:
+        """Return what `read` returns, None if there is no object; ask again for what is cut off."""
+        for left in reversed(range(DOWNLOADS)):
+            try:
+                return read()
+            except ClientError as error:
+                if code(error) == "NoSuchKey":
+                    return None
+                raise
+            except HTTPClientError:
+                if not left:
+                    raise
+        return None
 
     @staticmethod
     def _back_off(lost: int) -> None:
@@ -240,9 +250,9 @@ def _outcome(reply: Any) -> str:
             return "none"
         case Stored(body, etag):
             return f"{len(body)} bytes, ETag {etag}"
-        case Written(etag, _):
+        case Written(etag):
             return f"written, ETag {etag}"
-        case Facts(size, digest, _):
+        case Facts(size, digest):
             return f"{size} bytes, SHA-256 {digest}"
         case _:
             return f"{len(reply)} found"

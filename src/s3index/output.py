@@ -1,9 +1,9 @@
-"""What the commands show: progress, what was done or is wrong, and what to do next."""
+"""What the commands print: progress, what was done or is wrong, and what to do next."""
 
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,28 +12,30 @@ import typer
 
 from s3index import install
 from s3index.access import Publisher, ask_github
-from s3index.config import Config, Refused
+from s3index.distribution import Distribution
+from s3index.errors import Refused, shown
 from s3index.names import taken, warning
-from s3index.release import Distribution
+from s3index.settings import Index, Project
 
 if TYPE_CHECKING:
-    from s3index.bucket import Uploaded
+    from s3index.s3 import Opener
+    from s3index.verify import Report
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Say what is wrong in a line or two instead of a traceback, and exit with 1."""
+    """Print what is wrong in a line or two instead of a traceback, and exit with 1."""
     try:
         yield
     except Refused as refusal:
         typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(refusal), err=True)
+        typer.echo("\n".join(map(shown, str(refusal).splitlines())), err=True)
         raise typer.Exit(1) from None
 
 
 @contextmanager
-def upload_progress(found: Sequence[Distribution]) -> "Iterator[Uploaded | None]":
-    """Show a bar on a terminal while files go out; yields what is told of each part sent."""
+def upload_progress(found: Sequence[Distribution]) -> "Iterator[Opener | None]":
+    """Show a bar on a terminal while files go out; yields what opens them, None without one."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -43,50 +45,48 @@ def upload_progress(found: Sequence[Distribution]) -> "Iterator[Uploaded | None]
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tasks = {file.path: progress.add_task(file.filename, total=file.size) for file in found}
-        yield lambda path, count: progress.advance(tasks[path], count)
+        yield lambda path: progress.open(path, "rb", task_id=tasks[path])
 
 
-def released(config: Config, found: Sequence[Distribution], *, new: bool) -> None:
-    """Say what a publish did, on the terminal and in GitHub's step summary."""
-    said = "Published" if new else "Already published, nothing was changed:"
-    headline = f"{said} {config.project} {config.version}"
+def released(index: Index, project: Project, found: Sequence[Distribution], *, new: bool) -> None:
+    """Print what a publish did, on the terminal and in GitHub's step summary."""
+    done = "Published" if new else "Already published, nothing was changed:"
+    headline = f"{done} {project.name} {project.version}"
     typer.echo(f"{headline} ({len(found)} files).")
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary:
+        page = index.page_address(project.name)
+        text = install.summary(headline, page, index.url, index.bucket, project.name)
         with Path(step_summary).open("a", encoding="utf-8") as file:
-            file.write(install.summary(config, headline))
+            file.write(text)
 
 
-def warn_of_name(config: Config) -> None:
-    """Tell who has just released a project for the first time if a stranger has its name."""
-    said = warning(config.project, taken(config.project, config.address(config.keys.team_page)))
-    if said:
+def warn_of_name(index: Index, project: Project) -> None:
+    """Warn, after the first release of a project, if a stranger has its name."""
+    text = warning(project.name, taken(project.name, index.url))
+    if text:
         typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
-        typer.echo(said, err=True)
+        typer.echo(shown(text), err=True)
 
 
-def show_plan(config: Config, found: Sequence[Distribution]) -> None:
-    """Print every key that a publish would write."""
-    from s3index import site
-
-    keys = config.keys
-    typer.echo(f"Would create in s3://{config.bucket}:")
-    for file in found:
-        key = keys.file(config.project, file.filename)
-        typer.echo(f"  {key}  ({file.size} bytes, SHA-256 {file.sha256})")
-        if file.metadata is not None:
-            typer.echo(f"  {key}.metadata  ({len(file.metadata)} bytes)")
+def plan(index: Index, keys: Mapping[str, bool], derived: Sequence[str], *, released: bool) -> None:
+    """Print what a publish would do: {key of the release: whether it is there} and what follows."""
+    if released:
+        typer.echo("Released already: a publish would change no file.")
+        return
+    typer.echo(f"Would create in s3://{index.bucket}:")
+    for key, there in keys.items():
+        typer.echo(f"  {key}{'  (there already, with the same bytes)' if there else ''}")
     typer.echo("and bring up to date:")
-    pages = keys.project_page(config.project), keys.team_page
-    for key in (*pages, *site.project_keys(keys, config.project), *site.team_keys(keys)):
+    for key in derived:
         typer.echo(f"  {key}")
 
 
-def how_to_install(config: Config, *, open_page: bool) -> None:
-    """Print the project's page and the first commands of each client; open the page if asked."""
-    page = install.page_address(config)
+def how_to_install(index: Index, project: Project, *, open_page: bool) -> None:
+    """Print the project's page and the commands of each client; open the page if asked."""
+    page = index.page_address(project.name)
     typer.echo(f"\nIts page: {page}\n")
-    for client, command in install.commands(config).items():
+    for client, command in install.commands(index.url, index.bucket, project.name).items():
         typer.echo(f"Install it with {client}:")
         for line in command.splitlines():
             typer.echo(f"    {line}")
@@ -104,15 +104,17 @@ def until_interrupted() -> None:
         typer.echo("Stopped; nothing is left behind.")
 
 
-def verified(config: Config, findings: Sequence[str]) -> None:
-    """Print what verify found, and exit with 1 if it found anything."""
-    for finding in findings:
-        typer.echo(finding)
-    if findings:
-        count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
-        typer.echo(f"{count}. `python -m s3index repair` rebuilds the pages.")
+def verified(report: "Report") -> None:
+    """Print what verify found, and exit with 1 if anything is wrong."""
+    for note in report.notes:
+        typer.echo(f"Note: {shown(note)}")
+    for finding in report.findings:
+        typer.echo(shown(finding))
+    if report.findings:
+        count = f"{len(report.findings)} finding{'' if len(report.findings) == 1 else 's'}"
+        typer.echo(f"{count}. An administrator's `s3index repair` mends what can be mended.")
         raise typer.Exit(1)
-    typer.echo(f"The index of {config.team} is what the bucket holds.")
+    typer.echo("Index and bucket match.")
 
 
 def left_on_github(publisher: Publisher, role: str) -> None:

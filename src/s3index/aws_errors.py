@@ -1,0 +1,119 @@
+"""Errors of boto3, S3 and IAM, translated: what went wrong, and what a person can do about it."""
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
+
+from s3index.errors import Denied, Refused
+
+NOT_REACHED = (BotoCoreError, ResponseParserError, KeyError, ValueError)
+"""What boto3, and code that reads its replies, raise if nothing answers, or something but S3."""
+ERRORS = (ClientError, *NOT_REACHED)
+SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
+INVALID = (
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+)
+CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
+CLOCK_MESSAGES = ("Signature expired", "Signature not yet current")
+"""How the message of a SignatureDoesNotMatch of IAM and STS starts if it is about the time."""
+ELSEWHERE = (
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+)
+
+
+def code(error: ClientError) -> str:
+    """Return S3's name of an error, such as NoSuchKey."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status(error: ClientError) -> int:
+    """Return the HTTP status of an error."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_elsewhere(error: ClientError) -> bool:
+    """Tell whether the server says that the bucket is in another region."""
+    return code(error) in ELSEWHERE or status(error) in (301, 302, 307)
+
+
+def refusal(error: Exception, bucket: str) -> Refused:
+    """Return the refusal for one of ERRORS."""
+    if not isinstance(error, ClientError):
+        return _not_reached(error, bucket)
+    if found := _about_the_caller(error, bucket):
+        return found
+    if code(error) == "NoSuchBucket":
+        return Refused(
+            f"There is no bucket {bucket}. Create it, or correct bucket in [tool.s3index]."
+        )
+    if status(error) == 403:
+        return Denied(
+            f"Access to bucket {bucket} is denied ({error.operation_name}). Use the publishing "
+            "role, or ask for its rights."
+        )
+    failed = f"{error.operation_name} on bucket {bucket} failed: {code(error)} {_message(error)}"
+    return Refused(failed.rstrip())
+
+
+def provision_refusal(error: Exception, bucket: str) -> Refused:
+    """Return the refusal for one of ERRORS that stopped `provision`; earlier steps stay done."""
+    if not isinstance(error, ClientError):
+        return _not_reached(error, bucket)
+    if found := _about_the_caller(error, bucket):
+        return found
+    operation, message = error.operation_name, _message(error).rstrip(".")
+    if code(error) == "BucketAlreadyExists":
+        return Refused(
+            f"Bucket {bucket} belongs to another account. Choose another in [tool.s3index]."
+        )
+    if status(error) != 403:
+        return Refused(f"{operation} failed: {code(error)} {message}".rstrip())
+    if "Bucket" in operation or "PublicAccessBlock" in operation:
+        return Refused(
+            f"{operation} on {bucket} is denied: {message}. Sign in as an administrator of the "
+            "bucket's account; if the bucket is not yours, choose another in [tool.s3index]."
+        )
+    return Refused(
+        f"{operation} is denied: {message}. Sign in as an administrator, or set up only the bucket "
+        "with --bucket-only."
+    )
+
+
+def _about_the_caller(error: ClientError, bucket: str) -> Refused | None:
+    """Return the refusal if credentials, clock or region are at fault, whatever was asked for."""
+    name = code(error)
+    if name in CLOCK or (name in INVALID and _message(error).startswith(CLOCK_MESSAGES)):
+        return Refused(
+            f"The clock of this machine differs too much from the server's ({name}). Set the "
+            "clock, then run it again."
+        )
+    if name in EXPIRED:
+        return Denied(f"The AWS credentials have expired. {SIGN_IN}")
+    if name in INVALID:
+        return Denied(f"The AWS credentials are not valid ({name}). {SIGN_IN}")
+    if is_elsewhere(error):
+        return Refused(
+            f"Bucket {bucket} is not in the region that [tool.s3index] names. Correct region."
+        )
+    return None
+
+
+def _not_reached(error: Exception, bucket: str) -> Refused:
+    """Return the refusal for an error that came before any answer of an S3 server."""
+    if isinstance(error, NoCredentialsError):
+        return Denied(f"There are no AWS credentials. {SIGN_IN}")
+    if isinstance(error, (ResponseParserError, KeyError)):
+        return Refused(
+            f"What answers for bucket {bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign in "
+            "to the network."
+        )
+    return Refused(f"Bucket {bucket} cannot be reached: {error}")
+
+
+def _message(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message", ""))

@@ -1,0 +1,228 @@
+"""A built release: its wheels and sdists, their digests and their core metadata, checked."""
+
+import gzip
+import hashlib
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+from packaging.metadata import Metadata
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    NormalizedName,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from s3index.errors import Refused
+
+LARGEST_PUT = 5 * 1024**3
+"""Bytes that S3 takes in one PutObject; a conditional PUT cannot be larger."""
+LARGEST_METADATA = 8 * 1024**2
+"""Bytes of core metadata that are read; a few lines in an archive can inflate to gigabytes."""
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,  # a compression method that zipfile does not know
+    RuntimeError,  # an encrypted member
+    ValueError,
+)
+"""What zipfile and tarfile raise for archives that are damaged or were made to be."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One wheel or sdist on disk, read and checked.
+
+    `sha256` is hexadecimal, `size` in bytes; `metadata` is a wheel's METADATA as it stands in
+    the archive (PEP 658), None for an sdist.
+    """
+
+    path: Path
+    filename: str
+    project: NormalizedName
+    version: Version
+    size: int
+    sha256: str
+    requires_python: str | None
+    metadata: bytes | None
+
+    @property
+    def is_pure(self) -> bool:
+        """Tell whether every platform can install it: a pure-Python wheel, or an sdist."""
+        return self.filename.endswith(("-none-any.whl", ".tar.gz"))
+
+
+def read(path: Path) -> Distribution:
+    """Read a wheel (PEP 427) or an sdist (PEP 625) and check it against its own name.
+
+    Raises Refused if the file is not a distribution, is damaged or too large for one PUT, if
+    its filename and its core metadata name another project or version, or if installers could
+    not use its core metadata.
+    """
+    if not path.is_file():
+        raise Refused(f"{path} is not a file. Build first, or name the files in dist/.")
+    project, version = parse_filename(path.name)
+    size = path.stat().st_size
+    if size > LARGEST_PUT:
+        raise Refused(f"{path.name} has {size} bytes; S3 takes {LARGEST_PUT} in one PUT. Split it.")
+    wheel = path.name.endswith(".whl")
+    with path.open("rb") as file:
+        content = wheel_metadata(file, path.name) if wheel else _sdist_metadata(file, path.name)
+        metadata = _validated(content, path.name)
+        if (canonicalize_name(metadata.name), metadata.version) != (project, version):
+            raise Refused(
+                f"{path.name} says {metadata.name} {metadata.version} in its core metadata, which "
+                "is not what its filename says. Build it again; do not rename distributions."
+            )
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    requires_python = metadata.requires_python
+    return Distribution(
+        path=path,
+        filename=path.name,
+        project=project,
+        version=version,
+        size=size,
+        sha256=digest,
+        requires_python=None if requires_python is None else str(requires_python),
+        metadata=content if wheel else None,
+    )
+
+
+def read_release(paths: Sequence[Path], project: str, version: Version) -> list[Distribution]:
+    """Read the files of one release, which must be `version` of `project`.
+
+    Raises Refused as `read` does, if there is no file, a filename comes twice, a file belongs to
+    another project or version than pyproject.toml says, or no file fits every platform.
+    """
+    if not paths:
+        raise Refused("There are no files to publish. Run `poetry build` first.")
+    files = [read(path) for path in paths]
+    for file in files:
+        if (file.project, file.version) != (project, version):
+            raise Refused(
+                f"{file.filename} is {file.project} {file.version}, but pyproject.toml says "
+                f"{project} {version}. Publish this repository's own release: without file names, "
+                "`s3index publish` builds it into a folder of its own."
+            )
+    if len({file.filename for file in files}) < len(files):
+        raise Refused("The same filename is given twice. Name each file once.")
+    if not any(file.is_pure for file in files):
+        raise Refused(
+            f"{files[0].filename} installs on one platform only. Publish the sdist with it: "
+            "constraints.txt names one file of a release, which has to fit everywhere."
+        )
+    return files
+
+
+@lru_cache(1 << 16)
+def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
+    """Return the normalized project name and the version that a filename holds.
+
+    Raises Refused if it is the filename of neither a wheel nor an sdist.
+    """
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", filename, re.ASCII):
+            raise Refused(f"{filename!r} is not the filename of a wheel or sdist.")
+        if filename.endswith(".whl"):
+            project, version, _, _ = parse_wheel_filename(filename)
+            return project, version
+        if filename.endswith(".tar.gz"):
+            return parse_sdist_filename(filename)
+    except (InvalidWheelFilename, InvalidSdistFilename) as error:
+        raise Refused(f"{error}. Publish what `poetry build` wrote.") from None
+    raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz).")
+
+
+def wheel_metadata(file: BinaryIO, name: str) -> bytes:
+    """Return METADATA of a wheel (PEP 427), having read every member against its CRC.
+
+    Raises Refused if the archive is damaged, or does not hold one METADATA in the .dist-info
+    folder of the project and version in its filename, `name`.
+    """
+    with _intact(name, "wheel"), zipfile.ZipFile(file) as archive:
+        found = [member for member in archive.namelist() if _is_metadata(member)]
+        if len(found) != 1 or not _belongs(found[0], name):
+            raise Refused(
+                f"{name} has its METADATA in {', '.join(found)[:200] or 'no folder'}; a wheel has "
+                "one, in the .dist-info folder of its own project and version. Build it again."
+            )
+        with archive.open(found[0]) as member:
+            content = member.read(LARGEST_METADATA + 1)
+        damaged = archive.testzip()
+    if damaged:
+        raise Refused(f"{name} is damaged at {damaged!r:.200}. Build it again.")
+    return content
+
+
+def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
+    """Return PKG-INFO of an sdist (PEP 643), having read the archive to its end."""
+    found = []
+    with _intact(name, "sdist"):
+        with tarfile.open(fileobj=file, mode="r:gz") as archive:
+            for member in archive:
+                if member.isfile() and member.name.split("/")[1:] == ["PKG-INFO"]:
+                    content = archive.extractfile(member)
+                    found.append(content.read(LARGEST_METADATA + 1) if content else b"")
+        # tarfile stops at the archive's end mark; gzip checks its digest only at its own end.
+        file.seek(0)
+        with gzip.open(file) as stream:
+            while stream.read(1 << 20):
+                pass
+    if len(found) != 1:
+        raise Refused(f"{name} holds {len(found)} PKG-INFO; an sdist holds one. Build it again.")
+    return found[0]
+
+
+@contextmanager
+def _intact(name: str, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGED as error:
+        raise Refused(f"{name} is not an intact {kind} ({error}). Build it again.") from None
+
+
+def _is_metadata(member: str) -> bool:
+    folder, _, file = member.partition("/")
+    return folder.endswith(".dist-info") and file == "METADATA"
+
+
+def _belongs(member: str, filename: str) -> bool:
+    name, _, version = member.partition(".dist-info/")[0].partition("-")
+    try:
+        return (canonicalize_name(name), Version(version)) == parse_filename(filename)
+    except InvalidVersion:
+        return False
+
+
+def _validated(content: bytes, name: str) -> Metadata:
+    """Return core metadata, valid as PyPI asks of an upload; raises Refused if it is not."""
+    if len(content) > LARGEST_METADATA:
+        raise Refused(f"{name} has more than {LARGEST_METADATA} bytes of core metadata.")
+    try:
+        content.decode()
+        return Metadata.from_email(content, validate=True)
+    except UnicodeDecodeError:
+        raise Refused(
+            f"{name} has core metadata that is not UTF-8. Correct it and build again."
+        ) from None
+    except ExceptionGroup as group:
+        wrong = "; ".join(str(error) for error in group.exceptions)
+        raise Refused(
+            f"{name} has core metadata that installers refuse: {wrong:.500}. Correct it in "
+            "pyproject.toml and build again."
+        ) from None

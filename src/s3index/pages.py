@@ -1,0 +1,478 @@
+"""The documents that are the index's state: project pages, claims and project lists.
+
+Pages and lists are the JSON of the simple repository API (PEP 691, PEP 700); keys of ours start
+with an underscore, as PEP 691 asks. Every change of a project page raises its `_last-serial`. A
+list keeps, for each project, the serial and the newest release (`_latest`) of the page that it
+was made from. Serials only grow, which makes it safe to write everything else later.
+
+What comes out of the bucket is input. It is checked here, whole, and becomes values that nothing
+behind this module has to doubt. Functions never change their arguments.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+from packaging.version import InvalidVersion, Version
+
+from s3index.distribution import Distribution, parse_filename
+from s3index.errors import Refused
+from s3index.settings import NAME
+
+CONTENT_TYPE = "application/vnd.pypi.simple.v1+json"
+API_VERSION = "1.1"
+LARGEST = 64 * 1024**2
+"""Bytes of a document that are read: some hundred thousand files."""
+LONGEST_TEXT = 500
+"""Characters of a free text, such as the reason of a yank."""
+HIGHEST = 2**52
+"""The highest serial that is believed; no project has a billion releases."""
+
+Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", max_length=200)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Serial = Annotated[int, Meta(ge=0, le=HIGHEST)]
+Line = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*\Z", max_length=LONGEST_TEXT),
+]
+Time = Annotated[
+    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z\Z", max_length=27)
+]
+
+
+class Malformed(Refused):
+    """A document in the bucket is not what this publisher writes."""
+
+
+class Digests(Struct, frozen=True):
+    """Hexadecimal digests of a file."""
+
+    sha256: Sha256
+
+
+class CoreMetadata(Struct, frozen=True, omit_defaults=True):
+    """Digest of a wheel's `.metadata` (PEP 658, PEP 714)."""
+
+    sha256: Sha256 | None = None
+
+
+class File(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={
+        "upload_time": "upload-time",
+        "requires_python": "requires-python",
+        "core_metadata": "core-metadata",
+        "uploaded_by": "_uploaded-by",
+    },
+):
+    """A file of a release; `url` is relative to its project page, `size` in bytes."""
+
+    filename: Annotated[str, Meta(max_length=255)]
+    url: Annotated[str, Meta(max_length=2_000)]
+    hashes: Digests
+    size: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    upload_time: Time | None = None
+    requires_python: Line | None = None
+    core_metadata: bool | CoreMetadata = False
+    uploaded_by: Line | None = None
+    yanked: bool | Line = False
+
+    @property
+    def version(self) -> Version:
+        """Return the version that the filename holds."""
+        return parse_filename(self.filename)[1]
+
+    @property
+    def digest(self) -> str:
+        """Return the hexadecimal SHA-256."""
+        return self.hashes.sha256
+
+    @property
+    def metadata_digest(self) -> str | None:
+        """Return the hexadecimal SHA-256 of `.metadata`, None if there is none or it is unsaid."""
+        return self.core_metadata.sha256 if isinstance(self.core_metadata, CoreMetadata) else None
+
+    @property
+    def uploaded(self) -> datetime | None:
+        """Return the time of the upload in UTC."""
+        return datetime.fromisoformat(self.upload_time) if self.upload_time else None
+
+
+class PageMeta(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"api_version": "api-version", "last_serial": "_last-serial", "team": "_team"},
+):
+    """`meta` of a page; `team` is named in the organisation's namespace alone."""
+
+    api_version: Annotated[str, Meta(pattern=r"^\d{1,9}\.\d{1,9}\Z")] = msgspec.field(
+        default_factory=lambda: API_VERSION
+    )
+    last_serial: Serial | None = None
+    team: Name | None = None
+
+
+class ProjectPage(Struct, frozen=True):
+    """A project page: every file of every release."""
+
+    meta: PageMeta
+    name: Name
+    versions: tuple[str, ...]
+    files: tuple[File, ...]
+
+    @property
+    def serial(self) -> int:
+        """Return how often the page has been changed."""
+        return self.meta.last_serial or 0
+
+    def release(self, version: Version) -> tuple[File, ...]:
+        """Return the files of a version."""
+        return tuple(file for file in self.files if file.version == version)
+
+
+class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "uploaded-by"}):
+    """What a release consists of: created once, before its files, and never changed.
+
+    `files` are the entries of the project page as they were when the release was made,
+    `uploaded_by` says who made it, `commit` of which commit, `time` when, in UTC.
+    """
+
+    name: Name
+    version: Annotated[str, Meta(max_length=200)]
+    files: tuple[File, ...]
+    time: Time
+    uploaded_by: Line | None = None
+    commit: Line | None = None
+
+    @property
+    def digests(self) -> dict[str, tuple[str, str | None]]:
+        """Return {filename: digests of the file and of its core metadata}."""
+        return {file.filename: (file.digest, file.metadata_digest) for file in self.files}
+
+
+class Latest(Struct, frozen=True):
+    """A project's newest release."""
+
+    version: Annotated[str, Meta(max_length=200)]
+    files: tuple[File, ...]
+
+
+class Record(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"last_serial": "_last-serial", "latest": "_latest", "team": "_team"},
+):
+    """What a list says of a project; `team` is named in the organisation's list alone."""
+
+    name: Name
+    last_serial: Serial = msgspec.field(default_factory=lambda: 0)
+    latest: Latest | None = None
+    team: Name | None = None
+
+    @property
+    def path(self) -> str:
+        """Return what tells the project from others of the same list, in keys and serials."""
+        return f"{self.team}/{self.name}" if self.team else self.name
+
+
+Records = Mapping[str, Record]
+
+
+class _Owned(Struct, frozen=True):
+    meta: PageMeta
+
+
+class _List(Struct, frozen=True):
+    meta: PageMeta
+    projects: tuple[msgspec.Raw, ...]
+
+
+class _Named(Struct, frozen=True, rename={"team": "_team"}):
+    name: Name
+    team: Name | None = None
+
+
+T = TypeVar("T")
+
+
+def new_project(name: str) -> ProjectPage:
+    """Return the page of a project without files; `name` is normalized (PEP 503)."""
+    return ProjectPage(PageMeta(last_serial=0), name, (), ())
+
+
+def parse_project(body: bytes, key: str, name: str, base: str = "") -> ProjectPage:
+    """Read the page of project `name`, found at `key`; `base` is what its links start with.
+
+    Raises Malformed if anything of it is not what this publisher writes.
+    """
+    page = _decode(body, key, ProjectPage)
+    if page.name != name:
+        raise _malformed(key, f"it names {page.name}")
+    if page.meta.last_serial is None:
+        raise _malformed(key, "it has no _last-serial")
+    files = _files(page.files, key, name, base)
+    return with_files(page, files, page.serial)
+
+
+def owner(body: bytes, key: str) -> str:
+    """Return the team that a page in the organisation's namespace names.
+
+    Raises Malformed if it names none.
+    """
+    team = _decode(body, key, _Owned).meta.team
+    if team is None:
+        raise _malformed(key, "it names no team")
+    return team
+
+
+def parse_claim(body: bytes, key: str, name: str, version: Version) -> Claim:
+    """Read the claim of a release, found at `key`; raises Malformed if it is not one."""
+    claim = _decode(body, key, Claim)
+    files = _files(claim.files, key, name, "")
+    if claim.name != name or not files or any(file.version != version for file in files):
+        raise _malformed(key, "it is of another release")
+    return replace(claim, files=files)
+
+
+def parse_list(body: bytes, key: str, base: str = "") -> tuple[dict[str, Record], list[str]]:
+    """Read a project list, found at `key`; `base` is where its links to projects start.
+
+    Returns the record of each project, and the names of those whose record is damaged: they
+    stay listed, without a release and with serial 0, so that their pages are read again. Raises
+    Malformed if it is not a list at all.
+    """
+    records: dict[str, Record] = {}
+    damaged = []
+    for raw in _decode(body, key, _List).projects:
+        try:
+            record = msgspec.json.decode(raw, type=Record)
+            if bool(record.team) != bool(base):
+                raise _malformed(key, f"{record.name} has no team, or one too many")
+            if record.latest:
+                folder = f"{base}{record.path}/"
+                files = _files(record.latest.files, key, record.name, folder)
+                _same_version(record.latest.version, files, key)
+                record = replace(record, latest=replace(record.latest, files=files))
+        except (msgspec.DecodeError, ValueError, RecursionError, Malformed):
+            try:
+                known = msgspec.json.decode(raw, type=_Named)
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                damaged.append("a project without a name")
+                continue
+            damaged.append(known.name)
+            record = Record(known.name, team=known.team if base else None)
+        records.setdefault(record.name, record)
+    return records, damaged
+
+
+def dump(page: ProjectPage, base: str = "") -> bytes:
+    """Return the bytes that are stored for a page; `base` is put before its links."""
+    files = _linked(page.files, base) if base else page.files
+    return msgspec.json.encode(replace(page, files=files)) + b"\n"
+
+
+def dump_claim(claim: Claim) -> bytes:
+    """Return the bytes that are stored for a claim."""
+    return msgspec.json.encode(claim) + b"\n"
+
+
+def dump_list(records: Records, base: str = "") -> bytes:
+    """Return the bytes that are stored for a project list."""
+    projects = [
+        replace(
+            record,
+            latest=record.latest
+            and replace(record.latest, files=_linked(record.latest.files, f"{base}{record.path}/")),
+        )
+        for _, record in sorted(records.items())
+    ]
+    return msgspec.json.encode({"meta": PageMeta(), "projects": projects}) + b"\n"
+
+
+def new_claim(
+    files: Iterable[Distribution], now: datetime, uploaded_by: str | None, commit: str | None
+) -> Claim:
+    """Return the claim of a release that is made at `now`, by whom and of which commit."""
+    found = list(files)
+    time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = " ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word)
+    entries = tuple(_entry(file, time, line(said)) for file in found)
+    name, version = found[0].project, str(found[0].version)
+    return Claim(name, version, in_order(entries), time, line(uploaded_by), line(commit))
+
+
+def line(text: str | None) -> str | None:
+    """Return a text of the environment as one line that pages can hold, None if nothing is left."""
+    if not text:
+        return None
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:LONGEST_TEXT] or None
+
+
+def add(page: ProjectPage, files: Iterable[File]) -> ProjectPage:
+    """Return the page with `files` listed; what it lists already stays as it is.
+
+    Raises Refused if one is listed with another digest (releases are immutable), or if it would
+    join a version that is yanked.
+    """
+    listed = {file.filename: file for file in page.files}
+    new = []
+    for file in files:
+        there = listed.get(file.filename)
+        if there is None:
+            refuse_yanked(page, file.version)
+            new.append(file)
+        elif there.digest != file.digest:
+            raise immutable(page.name, file.filename)
+    return _next(page, [*page.files, *new]) if new else page
+
+
+def immutable(project: str, filename: str) -> Refused:
+    """Return the refusal of a file that is in the bucket with other bytes."""
+    return Refused(
+        f"{project} {parse_filename(filename)[1]} cannot be published: {filename} is in the bucket "
+        "with other bytes, and files never change. Bump the version."
+    )
+
+
+def refuse_yanked(page: ProjectPage, version: Version) -> None:
+    """Raise Refused if a version is yanked (PEP 592)."""
+    if any(file.yanked for file in page.release(version)):
+        raise Refused(f"{page.name} {version} is yanked. Unyank it, or bump the version.")
+
+
+def mark(page: ProjectPage, version: Version, yank: bool | str) -> ProjectPage:
+    """Return the page with a version yanked (True, or the reason) or not yanked (False).
+
+    Raises Refused if the page does not list the version.
+    """
+    if not page.release(version):
+        known = ", ".join(page.versions[-5:]) or "no release"
+        raise Refused(f"{page.name} {version} is not released; the index has {known}.")
+    files = [replace(file, yanked=yank) if file.version == version else file for file in page.files]
+    return page if tuple(files) == page.files else _next(page, files)
+
+
+def yanked(file: File, yank: bool | str) -> File:
+    """Return a file's entry with its yank (PEP 592): True, the reason, or False."""
+    return replace(file, yanked=yank)
+
+
+def newest(page: ProjectPage) -> Version | None:
+    """Return the highest final version that is not yanked, else the highest pre-release."""
+    versions = {file.version for file in page.files if not file.yanked}
+    final = [version for version in versions if not version.is_prerelease]
+    return max(final or versions, default=None)
+
+
+def record(page: ProjectPage, team: str | None = None) -> Record:
+    """Return what a list says of a project; `team` for the organisation's list."""
+    version = newest(page)
+    latest = Latest(str(version), page.release(version)) if version else None
+    return Record(page.name, page.serial, latest, team)
+
+
+def join(records: Records, others: Iterable[Record]) -> dict[str, Record]:
+    """Return records with, for each project, that of the higher serial.
+
+    A name belongs to the team that has it: a record of another team changes nothing.
+    """
+    known = dict(records)
+    for other in others:
+        there = known.setdefault(other.name, other)
+        if there.team == other.team and other.last_serial > there.last_serial:
+            known[other.name] = other
+    return known
+
+
+def with_files(page: ProjectPage, files: Iterable[File], serial: int) -> ProjectPage:
+    """Return a state of the page with other files, their versions (PEP 700), and a serial."""
+    files = in_order(files)
+    versions = tuple(str(version) for version in sorted({file.version for file in files}))
+    return replace(
+        page, meta=replace(page.meta, last_serial=serial), versions=versions, files=files
+    )
+
+
+def in_order(files: Iterable[File]) -> tuple[File, ...]:
+    """Return files as a page lists them: by version, then by name."""
+    return tuple(sorted(files, key=lambda file: (file.version, file.filename)))
+
+
+def _entry(file: Distribution, time: str, uploaded_by: str | None) -> File:
+    metadata = file.metadata
+    return File(
+        filename=file.filename,
+        url=quote(file.filename),
+        hashes=Digests(file.sha256),
+        size=file.size,
+        upload_time=time,
+        requires_python=file.requires_python,
+        core_metadata=False if metadata is None else CoreMetadata(sha256(metadata).hexdigest()),
+        uploaded_by=uploaded_by,
+    )
+
+
+def _next(page: ProjectPage, files: Iterable[File]) -> ProjectPage:
+    return with_files(page, files, page.serial + 1)
+
+
+def _linked(files: Iterable[File], base: str) -> tuple[File, ...]:
+    return tuple(replace(file, url=base + file.url) for file in files)
+
+
+def _decode(body: bytes, key: str, kind: type[T]) -> T:
+    if len(body) > LARGEST:
+        raise _malformed(key, f"it has more than {LARGEST} bytes")
+    try:
+        document = msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(key, str(error)) from None
+    meta = getattr(document, "meta", None)
+    if meta and not meta.api_version.startswith("1."):
+        raise _malformed(key, f"it has version {meta.api_version} of the API, not 1.x")
+    return document
+
+
+def _files(files: Iterable[File], key: str, name: str, base: str) -> tuple[File, ...]:
+    """Return files with links relative to their project page; raise Malformed if one is not so."""
+    checked: dict[str, File] = {}
+    for file in files:
+        try:
+            project, _ = parse_filename(file.filename)
+            _ = file.uploaded
+        except (Refused, ValueError) as error:
+            raise _malformed(key, str(error)) from None
+        url = quote(file.filename)
+        # 0.2.0 writes the same links.
+        if project != name or file.url != base + url or file.filename in checked:
+            raise _malformed(key, f"it lists {file.filename} at {file.url!r:.200}")
+        checked[file.filename] = file if not base else replace(file, url=url)
+    return tuple(checked.values())
+
+
+def _same_version(version: str, files: Iterable[File], key: str) -> None:
+    try:
+        parsed = Version(version)
+    except InvalidVersion:
+        raise _malformed(key, f"{version!r} is not a version") from None
+    if any(file.version != parsed for file in files):
+        raise _malformed(key, f"it lists files of other versions than {version}")
+
+
+def _malformed(key: str, why: str) -> Malformed:
+    printable = re.sub(r"[^ -~]", "?", why)
+    return Malformed(
+        f"The object {key!r} was not written by this publisher: {printable:.300}. Nothing was "
+        "changed; look at it, then an administrator's `s3index repair` rebuilds it."
+    )

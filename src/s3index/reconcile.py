@@ -1,0 +1,72 @@
+"""Bring resources on a server to their desired state, one after the other, and report each."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from s3index.aws_errors import ERRORS, code, provision_refusal, status
+from s3index.policies import same
+from s3index.settings import Index
+
+NOT_SUPPORTED = (405, 501)
+"""How S3-compatible servers answer requests for a setting that they do not have."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A setting, or a whole resource such as a role, and how it is read and written.
+
+    `read` returns the current state; None, or an answer of 404, means that there is none.
+    """
+
+    name: str
+    desired: object
+    read: Callable[[], object]
+    write: Callable[[], object]
+
+
+def reconcile(resources: Iterable[Resource], report: Report, *, dry_run: bool) -> None:
+    """Read each resource, and write it if it differs from its desired state; a dry run only reads.
+
+    `report` gets a line for each: unchanged, created, changed or skipped.
+    """
+    would = "would be " if dry_run else ""
+    for resource in resources:
+        try:
+            current = found(resource.read)
+            if current is not None and same(current, resource.desired):
+                report(f"{resource.name}: unchanged")
+                continue
+            if not dry_run:
+                resource.write()
+        except ClientError as error:
+            if status(error) not in NOT_SUPPORTED:
+                raise
+            reason = f"not supported by this server ({code(error)})"
+            report(f"Warning: {resource.name}: skipped: {reason}")
+        else:
+            report(f"{resource.name}: {would}{'created' if current is None else 'changed'}")
+
+
+def found(read: Callable[[], Any]) -> Any:
+    """Return what `read` returns, or None if the server answers that there is nothing."""
+    try:
+        return read()
+    except ClientError as error:
+        if status(error) == 404:
+            return None
+        raise
+
+
+@contextmanager
+def refusals(index: Index) -> Iterator[None]:
+    """Raise Refused, for a person, in place of the errors of boto3."""
+    try:
+        yield
+    except ERRORS as error:
+        raise provision_refusal(error, index.bucket) from None

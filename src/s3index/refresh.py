@@ -1,0 +1,197 @@
+"""Everything that follows from the project pages, and how it only moves forward.
+
+Lists, HTML, constraints and the organisation's pages each say which serials of which project
+pages they were made from. An object is swapped only for one whose serials are all at least as
+high, so that none goes back to an older state, whoever writes and in whatever order.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from s3index import pages, site
+from s3index.pages import Malformed, ProjectPage, Record, Records
+from s3index.settings import LIST, Index
+from s3index.steps import Put, Steps, Stored, ask, get_all
+
+REVALIDATED = "no-cache"
+
+Objects = Mapping[str, Stored | None]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A project list and what is derived from it: the team's, or the organisation's.
+
+    `base` is what the list's links to projects start with, `team` whose projects it may hold
+    (None: every team's).
+    """
+
+    key: str
+    base: str
+    team: str | None
+    derived: list[str]
+    render: Callable[[Records, Index], dict[str, bytes]]
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the keys of the list and of what is derived from it."""
+        return [self.key, *self.derived]
+
+    def record(self, page: ProjectPage, index: Index) -> Record:
+        """Return what the list says of a project of the index's team."""
+        return pages.record(page, None if self.team else index.team)
+
+
+def scopes(index: Index) -> list[Scope]:
+    """Return the two lists that a team's releases are part of."""
+    return [
+        Scope(index.team_list, "", index.team, site.team_keys(index), site.team_site),
+        Scope(LIST, "../packages/", None, site.organization_keys(index), site.organization_site),
+    ]
+
+
+def refresh_project(index: Index, page: ProjectPage, objects: Objects) -> Steps[bool]:
+    """Bring a project's objects, given as they were read, to what its page says or beyond.
+
+    Returns whether anything was written.
+    """
+
+    def wanted(objects: Objects) -> Steps[list[Put]]:
+        yield from ask([])
+        # What has a higher serial was written by a publisher that knows a newer page than ours.
+        rendered = site.project_site([page], index)
+        return [
+            derived_put(key, rendered[key], stored)
+            for key, stored in objects.items()
+            if key in rendered and serial_of(key, stored, page.name) <= page.serial
+        ]
+
+    return _write(objects, wanted)
+
+
+def refresh_list(scope: Scope, index: Index, page: ProjectPage, objects: Objects) -> Steps[bool]:
+    """Bring a list and what is derived from it, as they were read, to what one page says or beyond.
+
+    Returns whether anything was written.
+    """
+    records: Records = pages.join({}, [scope.record(page, index)])
+
+    def wanted(objects: Objects) -> Steps[list[Put]]:
+        nonlocal records
+        if stored := objects.get(scope.key):
+            there, _ = pages.parse_list(stored.body, scope.key, scope.base)
+            records = pages.join(there, records.values())
+        records = yield from _catch_up(scope, records, made_from(scope, objects))
+        bodies = scope.render(records, index)
+        return [
+            list_put(scope, records, stored)
+            if key == scope.key
+            else derived_put(key, bodies[key], stored)
+            for key, stored in objects.items()
+        ]
+
+    return _write(objects, wanted)
+
+
+def page_put(key: str, page: ProjectPage, stored: Stored | None) -> Put:
+    """Return the request that creates a page, or swaps it for the one that was read."""
+    return _put(key, pages.dump(page), pages.CONTENT_TYPE, stored)
+
+
+def list_put(scope: Scope, records: Records, stored: Stored | None) -> Put:
+    """Return the request that creates a list, or swaps it for the one that was read."""
+    return _put(scope.key, pages.dump_list(records, scope.base), pages.CONTENT_TYPE, stored)
+
+
+def derived_put(key: str, body: bytes, stored: Stored | None) -> Put:
+    """Return the request that creates a derived object, or swaps it for the one that was read."""
+    return _put(key, body, site.content_type(key), stored)
+
+
+def made_from(scope: Scope, objects: Objects) -> dict[str, int]:
+    """Return the highest serial of each project that a list, or what is derived, was made from.
+
+    Projects are named by their path (`Record.path`). Raises Malformed if the list is not one.
+    """
+    made: dict[str, int] = {}
+    for key, stored in objects.items():
+        if stored and key == scope.key:
+            records, _ = pages.parse_list(stored.body, key, scope.base)
+            found = {record.path: record.last_serial for record in records.values()}
+        else:
+            found = site.serials_of(stored.body) if stored else {}
+        made = {path: max(made.get(path, 0), found.get(path, 0)) for path in made | found}
+    return made
+
+
+def serial_of(key: str, stored: Stored | None, name: str) -> int:
+    """Return the serial of the project page that one of the project's objects was made from."""
+    if stored is None:
+        return 0
+    if key.startswith(LIST):
+        try:
+            return organization_page(key, stored, name).serial
+        except Malformed:
+            return 0
+    return site.serials_of(stored.body).get(name, 0)
+
+
+def organization_page(key: str, stored: Stored, name: str) -> ProjectPage:
+    """Return a project's page in the organisation's namespace; its `meta` names the team.
+
+    Raises Malformed if it is not one.
+    """
+    # Whose it is decides what its links have to be, so it is asked first.
+    team = pages.owner(stored.body, key)
+    return pages.parse_project(stored.body, key, name, f"{site.IN_NAMESPACE}{team}/{name}/")
+
+
+def project_page(stored: Stored | None, index: Index, name: str) -> ProjectPage:
+    """Return the page of a project as it was read, or a new one if there is none."""
+    if stored is None:
+        return pages.new_project(name)
+    return pages.parse_project(stored.body, index.project_page(name), name)
+
+
+def differs(stored: Stored | None, put: Put) -> bool:
+    """Tell whether a PUT would change the object that was read."""
+    return stored is None or stored.body != put.body
+
+
+def _write(objects: Objects, wanted: Callable[[Objects], Steps[list[Put]]]) -> Steps[bool]:
+    """Write what differs until nothing does; what was lost to others is read and asked again."""
+    written = False
+    while objects:
+        puts = [put for put in (yield from wanted(objects)) if differs(objects[put.key], put)]
+        replies = yield from ask(puts)
+        written = written or any(replies)
+        lost = [put.key for put, reply in zip(puts, replies, strict=True) if not reply]
+        objects = yield from get_all(lost)
+    return written
+
+
+def _catch_up(scope: Scope, records: Records, made: Mapping[str, int]) -> Steps[Records]:
+    """Return records with what others have told the list's objects, but not the list, yet.
+
+    A page that is missing or malformed is its own project's finding: its record stays as it is.
+    """
+    known = {record.path: record.last_serial for record in records.values()}
+    ahead = [path for path in made if made[path] > known.get(path, 0)]
+    folder = scope.key if scope.team else "packages/"
+    found = yield from get_all([f"{folder}{path}/" for path in ahead])
+    others = []
+    for path, (key, stored) in zip(ahead, found.items(), strict=True):
+        team, _, name = path.rpartition("/")
+        try:
+            if stored and bool(team) == (scope.team is None):
+                page = pages.parse_project(stored.body, key, name)
+                others.append(pages.record(page, team or None))
+        except Malformed:
+            continue
+    return pages.join(records, others)
+
+
+def _put(key: str, body: bytes, content_type: str, stored: Stored | None) -> Put:
+    etag = stored.etag if stored else None
+    return Put(key, body, sha256(body).hexdigest(), content_type, REVALIDATED, etag)

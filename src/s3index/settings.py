@@ -1,0 +1,197 @@
+"""The index (where a team's objects are) and the project, as pyproject.toml has them."""
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
+from packaging.version import InvalidVersion, Version
+
+from s3index.errors import Refused
+
+NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+"""A normalized name (PEP 503); teams follow the same rule."""
+LIST = "simple/"
+"""The key of the organisation's project list."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """A team's index in the organisation's bucket.
+
+    `url` is the bucket's public address without a trailing slash, `endpoint` an S3-compatible
+    server's address or None for AWS. Keys that end in a slash are objects of their own: S3's REST
+    endpoint serves them at the directory's URL, where a client of the simple repository API
+    (PEP 503, PEP 691) asks.
+    """
+
+    team: str
+    bucket: str
+    region: str
+    url: str
+    endpoint: str | None = None
+
+    @property
+    def partition(self) -> str:
+        """Return the AWS partition of the region, which ARNs start with."""
+        return _partition(self.region)[0]
+
+    @property
+    def team_list(self) -> str:
+        """Return the key of the team's project list (PEP 691 JSON)."""
+        return f"packages/{self.team}/"
+
+    def project_page(self, project: str) -> str:
+        """Return the key of a project page (PEP 691 JSON); `project` is a normalized name."""
+        return f"packages/{self.team}/{project}/"
+
+    def file(self, project: str, filename: str) -> str:
+        """Return the key of a wheel or sdist."""
+        return f"packages/{self.team}/{project}/{filename}"
+
+    def claim(self, project: str, version: Version) -> str:
+        """Return the key of a release's claim; equal versions, such as 1.0 and 1.0.0, share it."""
+        return f"packages/{self.team}/{project}/release-{canonicalize_version(version)}.json"
+
+    @property
+    def constraints(self) -> str:
+        """Return the key of the team's constraints file, for pip and uv."""
+        return f"packages/{self.team}/constraints.txt"
+
+    def organization_page(self, project: str) -> str:
+        """Return the key of a project page in the organisation's namespace."""
+        return f"{LIST}{project}/"
+
+    @property
+    def organization_constraints(self) -> str:
+        """Return the key of the organisation's constraints file, for pip and uv."""
+        return f"{LIST}constraints.txt"
+
+    def site(self, path: str) -> str:
+        """Return the key of a page of the team's site, which dumb-pypi renders."""
+        return f"dumb-pypi/{self.team}/index/{path}"
+
+    def address(self, key: str) -> str:
+        """Return the public URL of an object."""
+        return f"{self.url}/{quote(key)}"
+
+    def page_address(self, project: str) -> str:
+        """Return the URL of a project's page for people."""
+        return self.address(self.site(f"simple/{project}/"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """The library in the repository at `root`, and the version that it would release.
+
+    `stated` is the version as pyproject.toml writes it.
+    """
+
+    root: Path
+    name: NormalizedName
+    version: Version
+    stated: str
+
+
+def load(root: Path) -> tuple[Index, Project]:
+    """Read `[project]` and `[tool.s3index]` of `root`'s pyproject.toml, and boto3's endpoint.
+
+    Raises Refused if the file or a setting is missing or has the wrong form.
+    """
+    document = read(root)
+    project, settings = section(document, "project"), table(document)
+    version = _text(project, "version", "project")
+    try:
+        parsed = Version(version)
+    except InvalidVersion:
+        raise Refused(
+            f"version = {version!r} in pyproject.toml is not a version. Write one such as 0.1.0."
+        ) from None
+    name = canonicalize_name(_text(project, "name", "project"))
+    _match(name, NAME, "name", "project", "a normalized project name such as acme-common")
+    return _index(settings), Project(root, name, parsed, version)
+
+
+def table(document: dict[str, object]) -> dict[str, object]:
+    """Return `[tool.s3index]`; raises Refused if pyproject.toml has no such table."""
+    return section(section(document, "tool"), "s3index", "tool.s3index")
+
+
+def read(root: Path) -> dict[str, object]:
+    """Return `root`'s pyproject.toml as it is; raises Refused if it is missing or not TOML."""
+    try:
+        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Refused(
+            f"There is no pyproject.toml in {root}. Run s3index from the repository's root."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"pyproject.toml cannot be read: {error}.") from None
+
+
+def _index(settings: dict[str, object]) -> Index:
+    team = _text(settings, "team", "tool.s3index")
+    bucket = _text(settings, "bucket", "tool.s3index")
+    region = _text(settings, "region", "tool.s3index")
+    # These become keys, addresses, commands and policies.
+    _match(team, NAME, "team", "tool.s3index", "a-z and 0-9 with single hyphens between them")
+    _match(bucket, r"[a-z0-9][a-z0-9.-]+[a-z0-9]", "bucket", "tool.s3index", "an S3 bucket's name")
+    _match(region, r"[a-z0-9-]+", "region", "tool.s3index", "an AWS region such as eu-central-1")
+    endpoint = _endpoint()
+    url = _text({"url": _public_url(bucket, region, endpoint), **settings}, "url", "tool.s3index")
+    _match(
+        url,
+        r"https?://[A-Za-z0-9.:\[\]-]+(/[\w.~%/-]*)?",
+        "url",
+        "tool.s3index",
+        "an address such as https://packages.acme.example",
+    )
+    return Index(team, bucket, region, url.rstrip("/"), endpoint)
+
+
+def section(document: dict[str, Any], name: str, shown: str | None = None) -> dict[str, object]:
+    """Return a table of pyproject.toml; raises Refused if there is none of that name."""
+    found = document.get(name)
+    if not isinstance(found, dict):
+        raise Refused(f"pyproject.toml has no [{shown or name}] table. Restore it.")
+    return found
+
+
+def _text(found: dict[str, object], key: str, shown: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise Refused(f"{key} = {value!r} in [{shown}] of pyproject.toml must be text. Set it.")
+    return value
+
+
+def _match(value: str, pattern: str, key: str, shown: str, rule: str) -> None:
+    if not re.fullmatch(pattern, value, re.ASCII):
+        raise Refused(f"{key} = {value!r} in [{shown}] of pyproject.toml must be {rule}.")
+
+
+def _endpoint() -> str | None:
+    """Return the endpoint that boto3 would take from the environment (AWS SDK reference)."""
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def _public_url(bucket: str, region: str, endpoint: str | None) -> str:
+    if endpoint:
+        return f"{endpoint.rstrip('/')}/{bucket}"
+    return f"https://{bucket}.s3.{region}.{_partition(region)[1]}"
+
+
+def _partition(region: str) -> tuple[str, str]:
+    """Return the AWS partition of a region and its DNS suffix."""
+    partitions = {
+        "cn-": ("aws-cn", "amazonaws.com.cn"),
+        "us-gov-": ("aws-us-gov", "amazonaws.com"),
+        "eusc-": ("aws-eusc", "amazonaws.eu"),
+    }
+    found = (names for start, names in partitions.items() if region.startswith(start))
+    return next(found, ("aws", "amazonaws.com"))
