@@ -6,24 +6,32 @@ for. The commands are those of the page; only the index's address is the test se
 """
 
 import io
+import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 from s3index import install
+from s3index.pages import CONTENT_TYPE
+from s3index.publish import yank
+from s3index.s3 import Bucket
 from tests.clients.clients import Consumer, consumer
 from tests.clients.hostile import Hostile, hostile
 from tests.clients.pips import pip
-from tests.clients.static import Static, static
 from tests.clients.test_cooldown import older_than
 from tests.distributions import core_metadata, wheel
 from tests.docs.printed import blocks, part
 from tests.template.baking import TEMPLATE
+from tests.world import Library, at, release
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 CLIENTS = ("pip", "uv", "Poetry")
 DOC = (TEMPLATE / "docs" / "consumers.md").read_text()
@@ -45,7 +53,8 @@ PRIVATE = (*RELEASES, "acme-source", "acme-mac", NEW)
 class Scene:
     """The organisation's index, a hostile PyPI, and a consumer between them."""
 
-    index: Static
+    library: Library
+    s3: "S3Client"
     hostile: Hostile
     client: Consumer
     folder: Path
@@ -54,16 +63,24 @@ class Scene:
         """Release a wheel of ours."""
         team, requires = RELEASES.get(project, ("devtools", ()))
         made = wheel(self.folder, project, version, requires=requires)
-        self.index.release(team, project, version, made)
+        release(at(self.library, version, project, team), made)
+
+    def get(self, key: str) -> bytes:
+        """Return an object of the bucket."""
+        return self.s3.get_object(Bucket=self.library.index.bucket, Key=key)["Body"].read()
+
+    def here(self, script: str) -> str:
+        """Return a script of the page with the address of this index."""
+        return script.replace(BASE, self.library.index.url)
 
     def outcome(self, script: str, pip: Path | None = None) -> str:
         """Run a script of the page; return what became of it, in the page's word."""
-        script = script.replace(BASE, self.index.url)
+        script = self.here(script)
         result = "ours"
         try:
             self.client.shell(script, pip)
         except AssertionError as stopped:
-            print(stopped)  # noqa: T201 (for the reader of a failure)
+            print(stopped)
             result = "refused"
             assert not set(PRIVATE) & set(self.client.installed())
         stranger = [path for path in self.hostile.downloads if "/from_pypi-" not in path]
@@ -71,30 +88,31 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    with ExitStack() as stack:
-        index = stack.enter_context(static())
-        stranger = stack.enter_context(hostile(tmp_path, *PRIVATE, "from-pypi"))
+def scene(
+    library: Library, s3: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scene]:
+    with hostile(tmp_path, *PRIVATE, "from-pypi") as stranger:
         for name, value in stranger.settings().items():
             monkeypatch.setenv(name, value)
-        made = Scene(index, stranger, consumer(tmp_path / "consumer"), tmp_path)
+        made = Scene(library, s3, stranger, consumer(tmp_path / "consumer"), tmp_path)
         for project in RELEASES:
             made.release(project, "1.0")
-        index.release("devtools", "acme-source", "1.0", built_by(tmp_path, "acme-build"))
+        release(at(library, "1.0", "acme-source"), source(tmp_path, "acme-source", "acme-build"))
         mac = wheel(tmp_path, "acme-mac", "1.0")
         renamed = mac.rename(mac.with_name(mac.name.replace("any", "macosx_11_0_arm64")))
-        index.release("data", "acme-mac", "1.0", renamed)
+        release(at(library, "1.0", "acme-mac", "data"), renamed, source(tmp_path, "acme-mac"))
         yield made
 
 
-def built_by(folder: Path, requirement: str) -> Path:
-    """Write the sdist acme-source 1.0, whose build imports a requirement of its build-system."""
+def source(folder: Path, project: str, requires: str = "") -> Path:
+    """Write the sdist of a project's 1.0; its build imports what its build-system requires."""
+    name = project.replace("-", "_")
     backend = f"""
 import os, zipfile
-import {requirement.replace("-", "_")}
-INFO = "acme_source-1.0.dist-info/"
+{requires and "import " + requires.replace("-", "_")}
+INFO = "{name}-1.0.dist-info/"
 def build_wheel(folder, *_, **__):
-    name = "acme_source-1.0-py3-none-any.whl"
+    name = "{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
         archive.writestr(INFO + "METADATA", open("PKG-INFO").read())
         archive.writestr(INFO + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\n"
@@ -102,18 +120,17 @@ def build_wheel(folder, *_, **__):
         archive.writestr(INFO + "RECORD", "")
     return name
 """
-    build_system = (
-        f'requires = ["{requirement}"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    )
+    required = f'requires = ["{requires}"]' if requires else "requires = []"
     files = {
-        "PKG-INFO": core_metadata("acme-source", "1.0"),
-        "pyproject.toml": f"[build-system]\n{build_system}",
+        "PKG-INFO": core_metadata(project, "1.0"),
+        "pyproject.toml": f'[build-system]\n{required}\nbuild-backend = "backend"\n'
+        'backend-path = ["."]\n',
         "backend.py": backend,
     }
-    path = folder / "acme_source-1.0.tar.gz"
+    path = folder / f"{name}-1.0.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(f"acme_source-1.0/{name}")
+        for file, text in files.items():
+            member = tarfile.TarInfo(f"{name}-1.0/{file}")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
     return path
@@ -136,21 +153,32 @@ def nothing(scene: Scene) -> None:
 
 def stale(scene: Scene) -> None:
     """Keep a copy of the constraints, then release a project of a name that it lacks."""
-    copy = scene.index.objects["simple/constraints.txt"]
+    copy = scene.get(scene.library.index.organization_constraints)
     (scene.client.folder / "constraints.txt").write_bytes(copy)
     scene.release(NEW, "1.0")
 
 
 def yanked(project: str) -> Callable[[Scene], None]:
     """Yank every release of a project."""
-    return lambda scene: scene.index.yank(project)
+
+    def before(scene: Scene) -> None:
+        index = replace(scene.library.index, team=RELEASES[project][0])
+        Bucket(index).run(yank(index, project, Version("1.0"), "it leaks"))
+
+    return before
 
 
 def young(project: str) -> Callable[[Scene], None]:
     """Make a project's releases too young for what Poetry is set to take."""
 
     def before(scene: Scene) -> None:
-        scene.index.upload_time(project, "2999-01-01T00:00:00Z")
+        index = scene.library.index
+        key = index.organization_page(project)
+        page = json.loads(scene.get(key))
+        for file in page["files"]:
+            file["upload-time"] = "2999-01-01T00:00:00Z"
+        body = json.dumps(page).encode()
+        scene.s3.put_object(Bucket=index.bucket, Key=key, Body=body, ContentType=CONTENT_TYPE)
         older_than(scene.client, "1")
 
     return before
@@ -225,7 +253,7 @@ PIP_WAYS = {
     ),
     "build requirement, both variables": Way(BUILD, SOURCE),
     "every release yanked": Way(CONSTRAIN, before=yanked("acme-frames")),
-    "no wheel for this platform": Way(CONSTRAIN.replace("acme-common", "acme-mac")),
+    "wheel for another platform": Way(CONSTRAIN.replace("acme-common", "acme-mac"), ("acme-mac",)),
     "extra index, instead of constraints": Way(
         f"pip install --extra-index-url {BASE}/simple/ acme-common"
     ),
@@ -238,7 +266,7 @@ UV_WAYS = {
     "build requirement": Way(UV.replace("/ acme-common", "/ acme-source"), SOURCE),
     "no version fits": Way(UV.replace("/ acme-common", "/ acme-wants")),
     "every release yanked": Way(UV, before=yanked("acme-frames")),
-    "no wheel for this platform": Way(UV.replace("/ acme-common", "/ acme-mac")),
+    "wheel for another platform": Way(UV.replace("/ acme-common", "/ acme-mac"), ("acme-mac",)),
     "constraints": Way(f"uv {CONSTRAIN}"),
     "build requirement, constraints": Way(
         f"uv {CONSTRAIN}".replace("acme-common", "acme-source"), SOURCE
@@ -252,7 +280,7 @@ POETRY_WAYS = {
     "build requirement": Way(POETRY.replace(" acme-common", " acme-source"), SOURCE),
     "no version fits": Way(POETRY.replace(" acme-common", " 'acme-common>=2'")),
     "every release yanked": Way(POETRY, before=yanked("acme-common")),
-    "no wheel for this platform": Way(POETRY.replace(" acme-common", " acme-mac")),
+    "wheel for another platform": Way(POETRY.replace(" acme-common", " acme-mac"), ("acme-mac",)),
     "no version of a dependency fits": Way(POETRY.replace(" acme-common", " acme-wants")),
     "every release of a dependency yanked": Way(POETRY, before=yanked("acme-frames")),
     "dependency too young": Way(POETRY, before=young("acme-frames")),
@@ -327,7 +355,7 @@ def test_the_page_has_the_publishers_commands() -> None:
 @pytest.mark.parametrize("folder", ["22.3", "newest"], indirect=True)
 def test_the_strangers_are_noticed(folder: Path, scene: Scene) -> None:
     assert scene.outcome(CONSTRAIN, folder) == "ours"
-    notice = NOTICE.replace(BASE, scene.index.url)
+    notice = scene.here(NOTICE)
     assert scene.client.shell(notice, folder) == ""
     scene.client.shell("pip install --upgrade --no-deps acme-frames", folder)
     assert scene.client.shell(notice, folder) == "acme-frames==99.0\n"
