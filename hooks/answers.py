@@ -31,6 +31,9 @@ class Answers(Extension):
 
 def checked(answers: Mapping[str, object]) -> str:
     """Return "yes", or end the program after telling what is wrong with the answers."""
+    if answer(answers, "project_slug") is None:
+        # A replay of another version asks for what it lacks alone.
+        return ""
     found = problems(answers)
     if not found:
         name = str(answer(answers, "project_slug"))

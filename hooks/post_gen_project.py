@@ -49,19 +49,21 @@ class Template(NamedTuple):
         said = []
         if self.commit == UNKNOWN:
             said.append(
-                "The template's commit is not known: put it in place of COMMIT in publish.py and .github/workflows."
+                "The template's commit is not known: put it in place of COMMIT in publish.py and "
+                "in .github/workflows."
             )
         if self.url.startswith("file:"):
             said.append(
-                f"publish.py takes the publisher from {self.url}, on this machine alone: commit and "
-                "push the template, then generate from there."
+                f"publish.py takes the publisher from {self.url}, on this machine alone: commit "
+                "and push the template, then generate from there."
             )
         if self.changed:
-            said.append("The template has changes that are not committed: publish.py lacks them.")
-        if not self.on_github or not self.commit:
             said.append(
-                f"The workflows take the publisher from {self.action(owner)}, which GitHub must have."
+                "The template has changes that are not committed: the publisher is without them."
             )
+        action = self.action(owner)
+        if not self.on_github or not self.commit:
+            said.append(f"The workflows take the publisher from {action}: GitHub must have that.")
         return said
 
 
@@ -95,6 +97,7 @@ def find_template(answers: Mapping[str, object]) -> Template:
     folder, said = template_folder(answers), str(answers.get("_template"))
     fixed = web(str(answers.get("_template_address") or ""))
     commit = str(answers.get("_commit", ""))
+    commit = commit if re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", commit) else ""
     if folder and (folder / ".git").exists():
         commit = commit or git(folder, "rev-parse", "HEAD")
         cloned = str(answers.get("_repo_dir")) != said
@@ -106,7 +109,7 @@ def find_template(answers: Mapping[str, object]) -> Template:
             git(folder, "config", "--get", "remote.origin.url"),
             changed=not cloned and git(folder, "status", "--porcelain") != "",
         )
-    if re.fullmatch("[0-9a-f]{40,64}", commit):
+    if commit:
         return Template(fixed or web(said), commit)
     if folder and not fixed and not said.lower().endswith(".zip"):
         return Template(folder.as_uri(), "")

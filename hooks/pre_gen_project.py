@@ -1,6 +1,6 @@
 """Refuse answers that could not work, all at once.
 
-Answers that are asked for have passed these rules in answers.py already; those of a replay have not.
+Answers that were asked for have passed these rules in answers.py; those of a replay have not.
 """
 
 import json
@@ -42,16 +42,16 @@ TAKEN_NAMES = {
     ),
     _words(
         "ast_serialize cfgv coverage distlib exceptiongroup filelock identify iniconfig librt mypy"
-        " mypyc nodeenv opentelemetry packaging pathspec pip platformdirs pluggy poetry pre_commit py"
-        " pygments pytest pytest_cov python_discovery ruff tomli typing_extensions virtualenv yaml"
-        " zizmor"
+        " mypyc nodeenv opentelemetry packaging pathspec pip platformdirs pluggy poetry pre_commit"
+        " py pygments pytest pytest_cov python_discovery ruff tomli typing_extensions virtualenv"
+        " yaml zizmor"
     ): "is the import name of a package that the repository uses",
     # sys.stdlib_module_names speaks for one Python only; these came or went from 3.10 to 3.14.
     sys.stdlib_module_names
     | _words(
         "aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt"
-        " distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau"
-        " telnetlib uu xdrlib"
+        " distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr"
+        " spwd sunau telnetlib uu xdrlib"
     ): "is a module of Python's standard library",
 }
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
