@@ -133,3 +133,17 @@ def pypi() -> str:
     code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     default = run([sys.executable, "-c", code], Path.cwd()).strip()
     return os.environ.get("PIP_INDEX_URL", default)
+
+
+def committed(folder: Path) -> Path:
+    """Commit the template's files as they are now in a new repository, `folder`; return it."""
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], TEMPLATE)
+    for name in filter(None, listed.split("\0")):
+        if (TEMPLATE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((TEMPLATE / name).read_bytes())
+    person = ["-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com"]
+    run(["git", "init", "--quiet"], folder)
+    run(["git", "add", "--all"], folder)
+    run(["git", *person, "commit", "--quiet", "--message", "The present"], folder)
+    return folder
