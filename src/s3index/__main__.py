@@ -188,6 +188,18 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
         console.until_interrupted()
 
 
+@app.command("check-tag", epilog="Example: s3index check-tag refs/tags/v0.1.0")
+def check_tag(
+    ref: Annotated[str, typer.Argument(help="A full ref, such as GitHub's GITHUB_REF.")],
+) -> None:
+    """Refuse REF if it must not be released: a release's workflow asks this before it builds."""
+    from s3index.tag import refuse_tag
+
+    with console.refusals():
+        refuse_tag(ROOT, ref)
+        typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
+
+
 @contextmanager
 def _distributions(
     config: Config, files: list[Path] | None
