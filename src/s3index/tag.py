@@ -20,7 +20,8 @@ def refuse_tag(root: Path, ref: str) -> None:
         )
     if text != str(version):
         raise Refused(
-            f"version = {text!r} in pyproject.toml is not in its normal form. Write {str(version)!r}."
+            f"version = {text!r} in pyproject.toml is not in its normal form. "
+            f"Write {str(version)!r}."
         )
     if not ref.startswith("refs/tags/"):
         raise Refused(

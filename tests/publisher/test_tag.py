@@ -37,9 +37,8 @@ def on_main(tmp_path: Path) -> Path:
     ],
 )
 def test_the_command(on_main: Path, ref: str, code: int, said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "s3index", "check-tag", ref], cwd=on_main, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "s3index", "check-tag", ref]
+    done = subprocess.run(command, cwd=on_main, capture_output=True, text=True, check=False)
     assert (done.returncode, (done.stdout + done.stderr)[: len(said)]) == (code, said)
 
 
