@@ -132,7 +132,7 @@ class Runner:
         mirror = self.folder / "mirror"
         if not mirror.exists():
             _poetry_plugin(mirror)
-        command = [
+        command: list[str | Path] = [
             *(Path(sys.executable).with_name("act"), event, "--json", "--no-skip-checkout"),
             *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", happened),
             *("--action-cache-path", self.folder / "act", "--no-cache-server"),

