@@ -52,11 +52,11 @@ POISONS: dict[str, tuple[list[str], Callable[[bytes], bytes]]] = {
 @pytest.fixture
 def released(session: Session, tmp_path: Path) -> Session:
     """Release acme-common and its neighbour acme-core, as an administrator."""
-    text = (session.config.root / "pyproject.toml").read_text()
+    root, env = session.library.root, session.administrators_env
+    text = (root / "pyproject.toml").read_text()
     for project in ("acme-core", "acme-common"):
-        (session.config.root / "pyproject.toml").write_text(text.replace("acme-common", project, 1))
-        file = wheel(tmp_path, project)
-        s3index(session.config.root, "publish", file, env=session.administrators_env)
+        (root / "pyproject.toml").write_text(text.replace("acme-common", project, 1))
+        s3index(root, "publish", wheel(tmp_path, project), env=env)
     return session
 
 
@@ -65,7 +65,7 @@ def test_poisoned_lists_are_named_and_repaired(
     released: Session, tmp_path: Path, poison: str
 ) -> None:
     keys, change = POISONS[poison]
-    root, s3 = released.config.root, released.s3
+    root, s3 = released.library.root, released.s3
     for key in keys:
         stored = s3.get_object(Bucket=BUCKET, Key=key)
         body = stored["Body"].read()
