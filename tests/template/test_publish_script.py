@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.full
 
-REGION = "eu-central-1"
 AWKWARD = [
     "packaging<22",
     "typer<0.10",
@@ -39,8 +38,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bucket(s3: "S3Client") -> str:
     """Make the bucket that the repositories name; return its name."""
     if "acme-packages" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        place = {"LocationConstraint": REGION}
-        s3.create_bucket(Bucket="acme-packages", CreateBucketConfiguration=place)
+        s3.create_bucket(
+            Bucket="acme-packages", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
     return "acme-packages"
 
 
@@ -105,7 +105,9 @@ def library(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_awkward_library(library: Path, bucket: str, dependency: str) -> None:
     environment = machine(library.parent)
     text = (library / "pyproject.toml").read_text()
-    text = re.sub(r"^dependencies = .*$", f'dependencies = ["{dependency}"]', text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^dependencies = .*$", f'dependencies = ["{dependency}"]', text, flags=re.MULTILINE
+    )
     (library / "pyproject.toml").write_text(text)
     run(["poetry", "lock"], library, environment)
     run(["poetry", "sync"], library, environment)

@@ -19,8 +19,8 @@ from hooks import post_gen_project
 from hooks.post_gen_project import Template, find_template, web
 from tests.template.baking import STUBS, TEMPLATE, python
 
-HOSTS = ("https://github.com/", "https://gitlab.com/", "https://bitbucket.org/")
-HOSTS += ("git@github.com:", "ssh://git@github.com/", "https://dev:secret@github.com/")
+HOSTS = ["https://github.com/", "https://gitlab.com/", "https://bitbucket.org/"]
+HOSTS += ["git@github.com:", "ssh://git@github.com/", "https://dev:secret@github.com/"]
 WORKFLOW = "name: W\nuses: __TEMPLATE_ACTION__\npython: __PYTHON__ __PYTHONS__\nx: ${{ x }} __X__\n"
 WORKFLOW += "all: __PROJECT__ __IMPORT__ __REGION__ __ACCESS__ __INDEX__\n"
 
