@@ -30,7 +30,7 @@ def run(
             "RUNNER_TEMP": str(folder / "temp"),
             "GITHUB_PATH": str(folder / "path"),
             "INSTALL": install,
-            "SOURCE": str(source),
+            "GITHUB_ACTION_PATH": str(source),
             "PIP_CONFIG_FILE": os.devnull,
             **variables,
         },
@@ -84,6 +84,18 @@ def test_another_file_of_a_locked_version_is_refused(tmp_path: Path, index: str)
     code, said = run(tmp_path, source, PIP_INDEX_URL=index)
     assert code == 1
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in said
+
+
+def test_an_older_python_of_the_library_may_be_first_on_path(tmp_path: Path) -> None:
+    for name in ("python3", "python"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    newer = tmp_path / f"python3.{sys.version_info.minor}"
+    newer.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexec {sys.executable} "$@"\n')
+    newer.chmod(0o755)
+    code, said = run(tmp_path, install="", PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert (code, said) == (0, "")
+    assert (tmp_path / "asked").read_text().startswith("-c import sys")
 
 
 def test_an_old_python_is_told_what_to_do(tmp_path: Path) -> None:

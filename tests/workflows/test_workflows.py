@@ -60,6 +60,11 @@ def test_zizmor_reads_the_action(tmp_path: Path) -> None:
     assert "template-injection" in said
 
 
+def test_every_placeholder_is_known(tmp_path: Path) -> None:
+    for path in generated(tmp_path).iterdir():
+        assert not re.findall(r"__[A-Z_]+__", path.read_text())
+
+
 def test_the_reading_finds_nothing(tmp_path: Path) -> None:
     assert findings(generated(tmp_path), PYTHON) == []
 
