@@ -27,16 +27,17 @@ Objects = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Team:
-    """How many files a team has, and over how many projects all but `OWN_FILES` are spread."""
+    """How many files a team has, and over how many projects all but its `own` are spread."""
 
     files: int
     others: int
+    own: int = OWN_FILES
 
     def projects(self) -> dict[str, int]:
         """Return the number of files of each project."""
-        shares = {PROJECT: OWN_FILES}
+        shares = {PROJECT: self.own}
         for number in range(self.others):
-            share = (self.files - OWN_FILES + 2 * number) // self.others // 2 * 2
+            share = (self.files - self.own + 2 * number) // self.others // 2 * 2
             shares[f"acme-library-{number:03}"] = share
         return shares
 
@@ -80,7 +81,7 @@ def s3index_objects(team: Team) -> Objects:
             objects[index.claim(name, Version(version))] = pages.dump_claim(made)
         for file in distributions(name, count):
             key = index.file(name, file.filename)
-            objects[key] = b""
+            objects[key] = file.filename.encode()
             if file.metadata is not None:
                 objects[f"{key}.metadata"] = file.metadata
     objects |= site.project_site(found, index)
@@ -120,7 +121,7 @@ def _distribution(name: str, version: str, suffix: str) -> Distribution:
         filename=filename,
         project=NormalizedName(name),
         version=Version(version),
-        size=0,
+        size=len(filename),
         sha256=sha256(filename.encode()).hexdigest(),
         requires_python=">=3.11",
         metadata=metadata if suffix.endswith(".whl") else None,

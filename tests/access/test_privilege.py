@@ -62,12 +62,13 @@ NEIGHBOURS = [
 
 @dataclass
 class Session:
-    """A session of the role: its credentials as variables, a client, and every request so far."""
+    """A session of the role, an administrator beside it, and every request so far."""
 
     config: Config
     env: dict[str, str]
     s3: "S3Client"
     administrator: "S3Client"
+    administrators_env: dict[str, str]
     requests: list[Request]
 
     def written(self) -> set[str]:
@@ -83,7 +84,8 @@ def session(account: str, tmp_path: Path) -> Iterator[Session]:
     config = repository(tmp_path)
     provision(repository(tmp_path, {"bucket": "acme-others"}), "--bucket-only")
     provision(repository(tmp_path))
-    root = signed_in(user("*"))
+    administrator = user("*")
+    root = signed_in(administrator)
     policy = json.loads(root.get_bucket_policy(Bucket=BUCKET)["Policy"])
     # moto would take its denials on condition for denials.
     for bucket in (BUCKET, "acme-others"):
@@ -103,7 +105,8 @@ def session(account: str, tmp_path: Path) -> Iterator[Session]:
     with standing_in(rule, account) as stand_in:
         enforce(account)
         client = signed_in(env, stand_in.url)
-        yield Session(config, env | {"AWS_ENDPOINT_URL_S3": stand_in.url}, client, root, requests)
+        address = {"AWS_ENDPOINT_URL_S3": stand_in.url}
+        yield Session(config, env | address, client, root, administrator | address, requests)
 
 
 def built(config: Config, version: str) -> list[Path]:

@@ -25,6 +25,7 @@ from tests.access.administrator import (
     provision,
     recorded,
     repository,
+    statements,
     writes,
 )
 from tests.protocol.standin import Answer, Seen
@@ -166,6 +167,33 @@ def test_the_commands_for_github(acme: Config) -> None:
     printed, _ = provision(with_ids, "--role-only")
     assert "sub_claim_prefix" not in printed
     assert done(printed)["trust of the role"] == "changed"
+
+
+def test_a_role_and_a_bucket_of_0_2_0_are_adjusted(
+    acme: Config, iam: "IAMClient", storage: "S3Client"
+) -> None:
+    provision(acme)
+    team = {
+        "Sid": "ReadAndWriteOwnTeam",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": [
+            f"arn:aws:s3:::{BUCKET}/packages/devtools/*",
+            f"arn:aws:s3:::{BUCKET}/dumb-pypi/devtools/*",
+        ],
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [team]})
+    iam.put_role_policy(RoleName=ROLE, PolicyName="s3index-publish", PolicyDocument=document)
+    policy = storage.get_bucket_policy(Bucket=BUCKET)["Policy"]
+    before = policy.replace(f'"arn:aws:s3:::{BUCKET}/simple/*",', "")
+    assert before != policy
+    storage.put_bucket_policy(Bucket=BUCKET, Policy=before)
+    for option, resource in (("--bucket-only", RESOURCES[6]), ("--role-only", RESOURCES[11])):
+        told = done(provision(acme, option)[0])
+        assert {name for name, what in told.items() if what != "unchanged"} == {resource}
+    inline: Any = iam.get_role_policy(RoleName=ROLE, PolicyName="s3index-publish")
+    assert "ReadAndWriteOwnTeam" not in statements(inline["PolicyDocument"])
+    assert storage.get_bucket_policy(Bucket=BUCKET)["Policy"] == policy
 
 
 def test_us_east_1_which_is_no_location(account: str, tmp_path: Path, storage: "S3Client") -> None:

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.clients import Consumer, consumer
-from tests.distributions import wheel
-from tests.protocol.failing import fails
-from tests.clients.hostile import Hostile, hostile
-from tests.docs.printed import blocks, commands
 from s3index import install
-from s3index.bucket import Bucket
-from s3index.config import Config
 from s3index.publish import yank
-from tests.world import at, release
+from s3index.s3 import Bucket
+from tests.clients.clients import Consumer, consumer
+from tests.clients.hostile import Hostile, hostile
+from tests.distributions import wheel
+from tests.docs.printed import blocks, commands
+from tests.protocol.failing import fails
+from tests.world import Library, at, release
 
 PRIVATE = ("acme-app", "acme-common", "acme-core")
 
@@ -29,7 +28,7 @@ PRIVATE = ("acme-app", "acme-common", "acme-core")
 class Scene:
     """A team's index with three libraries, a hostile PyPI, and a consumer between them."""
 
-    config: Config
+    library: Library
     hostile: Hostile
     client: Consumer
     folder: Path
@@ -37,14 +36,14 @@ class Scene:
     @property
     def text(self) -> str:
         """Return what we print on installing acme-app."""
-        return install.text(at(self.config, "1.0", "acme-app"))
+        return install.text(at(self.library, "1.0", "acme-app"))
 
     def publish(self, version: str) -> None:
         """Release one version of all three."""
         needs = {"acme-app": ("acme-common",), "acme-common": ("acme-core",)}
         for project in PRIVATE:
             file = wheel(self.folder, project, version, requires=needs.get(project, ()))
-            release(at(self.config, version, project), file)
+            release(at(self.library, version, project), file)
 
     def versions(self) -> list[str]:
         """Import all three in the consumer's environment; return their versions."""
@@ -52,11 +51,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     with hostile(tmp_path, *PRIVATE) as stranger:
         for name, value in stranger.settings().items():
             monkeypatch.setenv(name, value)
-        made = Scene(config, stranger, consumer(tmp_path / "consumer"), tmp_path)
+        made = Scene(library, stranger, consumer(tmp_path / "consumer"), tmp_path)
         made.publish("1.0")
         yield made
 
@@ -130,7 +129,7 @@ def test_ours_and_never_the_strangers(scene: Scene, name: str) -> None:
     ],
 )
 def test_not_even_if_every_release_of_ours_is_yanked(scene: Scene, name: str, gone: str) -> None:
-    settings = at(scene.config, "1.0", gone)
+    settings = at(scene.library, "1.0", gone)
     Bucket(settings).run(yank(settings, settings.version, "it leaks"))
     said = fails(scene.client.shell, ways(scene.text)[name].install)
     assert (f"{gone}<0" in said) == name.startswith("pip")
@@ -138,7 +137,7 @@ def test_not_even_if_every_release_of_ours_is_yanked(scene: Scene, name: str, go
 
 
 def test_the_control_falls_for_it(scene: Scene) -> None:
-    index = scene.config.address(scene.config.keys.team_page)
+    index = scene.library.address(scene.library.keys.team_page)
     scene.client.pip("install", "--extra-index-url", index, "acme-common")
     assert scene.client.version() == "99.0"
     assert scene.hostile.downloads

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.baking import bake, pypi, run
-from tests.clients.clients import Consumer, consumer
-from tests.distributions import wheel
-from tests.clients.hostile import hostile
-from tests.docs.printed import blocks
 from s3index import install
 from s3index.config import Config
+from tests.clients.clients import Consumer, consumer
+from tests.clients.hostile import hostile
+from tests.distributions import wheel
+from tests.docs.printed import blocks
+from tests.template.baking import bake, pypi, run
 from tests.world import at, release
 
 BASE = "https://acme-packages.s3.eu-central-1.amazonaws.com"

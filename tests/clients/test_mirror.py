@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from s3index.config import Config
+
 from tests.distributions import sdist, wheel
 from tests.protocol.failing import fails
 from tests.protocol.standin import Answer, Seen, forward, standing_in

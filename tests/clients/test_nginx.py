@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from s3index import install
 from s3index.bucket import Bucket
 from s3index.config import Config
+
+from s3index import install
 from s3index.repair import repair
 from tests.clients.clients import consumer
 from tests.clients.hostile import hostile

@@ -14,12 +14,12 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.clients.clients import Consumer, consumer
-from tests.distributions import core_metadata, wheel
-from tests.protocol.failing import fails
 from s3index.bucket import Bucket
 from s3index.config import Config
 from s3index.publish import yank
+from tests.clients.clients import Consumer, consumer
+from tests.distributions import core_metadata, wheel
+from tests.protocol.failing import fails
 from tests.world import at, release
 
 # What is asked for, and the version that has to come.

@@ -48,7 +48,7 @@ def test_a_fork_bakes_what_it_says(fork: Path, tmp_path: Path) -> None:
     assert settings["region"] == "eu-west-1"
     assert settings["team"] == "shops"
     readme = (project / "README.md").read_text()
-    assert "https://acme-packages.s3.eu-west-1.amazonaws.com/packages/shops/" in readme
+    assert "https://acme-packages.s3.eu-west-1.amazonaws.com/simple/" in readme
     assert '"""The shops of Umbra."""' in (project / "src/umbra_common/shops.py").read_text()
     assert "For use by companies of the Umbra group alone." in (project / "LICENSE").read_text()
     run(python("pytest", "-p", "no:cacheprovider"), project, {"PYTHONPATH": "src"})
