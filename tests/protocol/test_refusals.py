@@ -13,14 +13,14 @@ import pytest
 from tests.template.baking import python, run
 from tests.commands import repository, s3index
 from tests.distributions import digest, sdist, wheel
-from s3index.bucket import Bucket
-from s3index.config import Config, Refused
+from s3index.s3 import Bucket
+from s3index.errors import Refused
 from s3index.publish import publish, yank
-from s3index.release import read, read_release
+from s3index.distribution import read, read_release
 from s3index.repair import repair
 from s3index.steps import Put
 from tests.protocol.standin import StandIn
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,10 +30,10 @@ WHEEL = "acme_common-0.1.0-py3-none-any.whl"
 SDIST = "acme_common-0.1.0.tar.gz"
 
 
-def refusal(config: Config, *files: Path) -> str:
+def refusal(library: Library, *files: Path) -> str:
     """Publish files in vain; return what was said."""
     with pytest.raises(Refused) as caught:
-        release(config, *files)
+        release(library, *files)
     return str(caught.value)
 
 
@@ -123,14 +123,14 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
 
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_bad_files(
-    s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path, case: str
+    s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path, case: str
 ) -> None:
     make, message = BAD_FILES[case]
     made = make(tmp_path)
     files = [made] if isinstance(made, Path) else made
-    assert refusal(config, *files) == message.format(folder=tmp_path)
+    assert refusal(library, *files) == message.format(folder=tmp_path)
     assert wire.seen == []
-    assert objects(s3, config) == {}
+    assert objects(s3, library.index) == {}
 
 
 @pytest.mark.parametrize("build", [wheel, sdist])
@@ -144,32 +144,32 @@ def test_files_cut_off_anywhere(build: Callable[[Path], Path], tmp_path: Path) -
 
 
 def test_a_file_that_changes_after_it_was_read(
-    s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path
+    s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path
 ) -> None:
     # The server verifies the digest that was taken when the file was checked.
     [found] = read_release([wheel(tmp_path)], config.project, config.version)
     wheel(tmp_path, body="x = 1")
     with pytest.raises(Refused) as caught:
-        Bucket(config).run(publish([found], config, None))
+        Bucket(library.index).run(publish([found], config, None))
     assert str(caught.value) == (
-        f"PutObject on bucket {config.bucket} failed: BadDigest The SHA256 you specified did not "
+        f"PutObject on bucket {library.index.bucket} failed: BadDigest The SHA256 you specified did not "
         "match what we received."
     )
     assert FOLDER + WHEEL in wire.puts()
-    assert objects(s3, config).keys() <= {f"{FOLDER}{WHEEL}.metadata"}
+    assert objects(s3, library.index).keys() <= {f"{FOLDER}{WHEEL}.metadata"}
 
 
-def test_a_yanked_version(s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path) -> None:
+def test_a_yanked_version(s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path) -> None:
     files = wheel(tmp_path), sdist(tmp_path)
-    release(config, files[0])
-    Bucket(config).run(yank(config, config.version, "it leaks"))
-    before = objects(s3, config)
+    release(library, files[0])
+    Bucket(library.index).run(yank(library, config.version, "it leaks"))
+    before = objects(s3, library.index)
     wire.seen.clear()
     for some in ([files[0]], files):
         message = "acme-common 0.1.0 is yanked. Unyank it, or bump the version."
-        assert refusal(config, *some) == message
+        assert refusal(library, *some) == message
     assert wire.puts() == []
-    assert objects(s3, config) == before
+    assert objects(s3, library.index) == before
 
 
 NOT_OURS = {
@@ -210,45 +210,45 @@ NO_TEAM_PAGE = {
     ],
 )
 def test_pages_that_are_not_ours(
-    s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path, key: str, body: bytes, why: str
+    s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path, key: str, body: bytes, why: str
 ) -> None:
-    s3.put_object(Bucket=config.bucket, Key=key, Body=body)
+    s3.put_object(Bucket=library.index.bucket, Key=key, Body=body)
     message = (
         f"The page at {key} was not written by this publisher: {why}. Nothing was changed; look "
         "at it, then `python -m s3index repair` rebuilds it."
     )
-    assert refusal(config, wheel(tmp_path)) == message
+    assert refusal(library, wheel(tmp_path)) == message
     with pytest.raises(Refused) as caught:
-        Bucket(config).run(yank(config, config.version, True))
+        Bucket(library.index).run(yank(library, config.version, True))
     assert str(caught.value) == message
     assert wire.puts() == []
-    assert objects(s3, config) == {key: body}
+    assert objects(s3, library.index) == {key: body}
 
 
 @pytest.mark.parametrize("what", ["deleted", "put back"])
 def test_a_page_that_was_lost(
-    s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path, what: str
+    s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path, what: str
 ) -> None:
-    release(config, wheel(tmp_path))
-    older = objects(s3, config)[FOLDER]
-    release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+    release(library, wheel(tmp_path))
+    older = objects(s3, library.index)[FOLDER]
+    release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
     if what == "deleted":
-        s3.delete_object(Bucket=config.bucket, Key=FOLDER)
+        s3.delete_object(Bucket=library.index.bucket, Key=FOLDER)
     else:
-        s3.put_object(Bucket=config.bucket, Key=FOLDER, Body=older)
-    before = objects(s3, config)
+        s3.put_object(Bucket=library.index.bucket, Key=FOLDER, Body=older)
+    before = objects(s3, library.index)
     wire.seen.clear()
-    assert refusal(at(config, "0.3.0"), wheel(tmp_path, version="0.3.0")) == (
+    assert refusal(at(library, "0.3.0"), wheel(tmp_path, version="0.3.0")) == (
         f"The page at {FOLDER} is lost or was put back to an older state: other objects know a "
         "newer one. Run `python -m s3index repair`."
     )
     assert wire.puts() == []
-    assert objects(s3, config) == before
+    assert objects(s3, library.index) == before
     # Others of the team are not held up, and the hint is right.
-    release(at(config, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
-    assert Bucket(config).run(repair(config)) == []
-    release(at(config, "0.3.0"), wheel(tmp_path, version="0.3.0"))
-    page = json.loads(objects(s3, config)[FOLDER])
+    release(at(library, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
+    assert Bucket(library.index).run(repair(config)) == []
+    release(at(library, "0.3.0"), wheel(tmp_path, version="0.3.0"))
+    page = json.loads(objects(s3, library.index)[FOLDER])
     assert page["versions"] == ["0.1.0", "0.2.0", "0.3.0"]
 
 
@@ -262,37 +262,37 @@ def other_bytes(filename: str) -> str:
 @pytest.mark.parametrize("cut_off", [False, True], ids=["released", "cut off after its files"])
 @pytest.mark.parametrize("differs", [WHEEL, SDIST])
 def test_other_bytes(
-    s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path, differs: str, cut_off: bool
+    s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path, differs: str, cut_off: bool
 ) -> None:
     files = wheel(tmp_path), sdist(tmp_path)
     if cut_off:
-        upload_only(config, *files)
+        upload_only(library, *files)
     else:
-        release(config, *files)
-    before = objects(s3, config)
+        release(library, *files)
+    before = objects(s3, library.index)
     wire.seen.clear()
     (wheel if differs == WHEEL else sdist)(tmp_path, body="x = 1")
-    assert refusal(config, *files) == other_bytes(differs)
+    assert refusal(library, *files) == other_bytes(differs)
     assert wire.puts() == []
-    assert objects(s3, config) == before
+    assert objects(s3, library.index) == before
 
 
 def test_other_bytes_beside_one_uploaded_file(
-    s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path
+    s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path
 ) -> None:
-    upload_only(config, wheel(tmp_path))
-    s3.delete_object(Bucket=config.bucket, Key=f"{FOLDER}{WHEEL}.metadata")
-    before = objects(s3, config)
+    upload_only(library, wheel(tmp_path))
+    s3.delete_object(Bucket=library.index.bucket, Key=f"{FOLDER}{WHEEL}.metadata")
+    before = objects(s3, library.index)
     wire.seen.clear()
     files = sdist(tmp_path), wheel(tmp_path, body="x = 1")
-    assert refusal(config, *files) == other_bytes(WHEEL)
+    assert refusal(library, *files) == other_bytes(WHEEL)
     assert wire.puts() == []
-    assert objects(s3, config) == before
+    assert objects(s3, library.index) == before
 
 
-def upload_only(config: Config, *files: Path) -> None:
+def upload_only(library: Library, *files: Path) -> None:
     """Do what a publish does that is cut off when its files are uploaded."""
-    bucket = Bucket(config)
+    bucket = Bucket(library.index)
     protocol = publish(read_release(files, config.project, config.version), config, "tests")
     batch = next(protocol)
     while not any(isinstance(request, Put) for request in batch):
@@ -301,28 +301,28 @@ def upload_only(config: Config, *files: Path) -> None:
 
 
 def test_the_same_bytes_are_no_write(
-    s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path
+    s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path
 ) -> None:
     files = wheel(tmp_path), sdist(tmp_path)
-    assert release(config, *files)
-    before = objects(s3, config)
+    assert release(library, *files)
+    before = objects(s3, library.index)
     wire.seen.clear()
-    assert not release(config, *files)
-    assert not release(config, files[1])
+    assert not release(library, *files)
+    assert not release(library, files[1])
     assert wire.puts() == []
-    assert objects(s3, config) == before
+    assert objects(s3, library.index) == before
 
 
 def test_pip_refuses_a_file_that_was_replaced(
-    s3: "S3Client", config: Config, tmp_path: Path
+    s3: "S3Client", library: Library, tmp_path: Path
 ) -> None:
-    release(config, ours := wheel(tmp_path))
+    release(library, ours := wheel(tmp_path))
     (tmp_path / "other").mkdir()
     other = wheel(tmp_path / "other", body="x = 1").read_bytes()
-    s3.put_object(Bucket=config.bucket, Key=FOLDER + WHEEL, Body=other)
-    team = config.address(config.keys.team_page)
-    html = config.address(config.keys.site("simple/"))
-    constraints = config.address(config.keys.constraints)
+    s3.put_object(Bucket=library.index.bucket, Key=FOLDER + WHEEL, Body=other)
+    team = library.index.address(library.index.team_page)
+    html = library.index.address(library.index.site("simple/"))
+    constraints = library.index.address(library.index.constraints)
     empty = tmp_path / "empty"
     empty.mkdir()
     for source in (["--index-url", team], ["--index-url", html], ["--no-index", "-c", constraints]):
@@ -357,37 +357,37 @@ COMMANDS: dict[str, tuple[Callable[["S3Client", Config, Path], Path], dict[str, 
         "rebuilds it.",
     ),
     "other bytes": (
-        lambda _, config, folder: released_with_other_bytes(config, folder),
+        lambda _, config, folder: released_with_other_bytes(library, folder),
         {},
         other_bytes(WHEEL),
     ),
 }
 
 
-def with_page(s3: "S3Client", config: Config, path: Path) -> Path:
-    s3.put_object(Bucket=config.bucket, Key=FOLDER, Body=b"<html>")
+def with_page(s3: "S3Client", library: Library, path: Path) -> Path:
+    s3.put_object(Bucket=library.index.bucket, Key=FOLDER, Body=b"<html>")
     return path
 
 
-def released_with_other_bytes(config: Config, folder: Path) -> Path:
-    release(config, wheel(folder))
+def released_with_other_bytes(library: Library, folder: Path) -> Path:
+    release(library, wheel(folder))
     return wheel(folder, body="x = 1")
 
 
 @pytest.mark.parametrize("case", COMMANDS)
 def test_the_command_says_it_in_a_line(
-    s3: "S3Client", config: Config, tmp_path: Path, case: str
+    s3: "S3Client", library: Library, tmp_path: Path, case: str
 ) -> None:
     make, env, message = COMMANDS[case]
     file = make(s3, config, tmp_path)
-    before = objects(s3, config)
-    root = repository(config, tmp_path / "root")
+    before = objects(s3, library.index)
+    root = repository(library, tmp_path / "root")
     assert s3index(root, "publish", file, env=env, exits=1) == f"Error: {message}\n"
-    assert objects(s3, config) == before
+    assert objects(s3, library.index) == before
 
 
-def test_the_command_without_a_bucket(config: Config, tmp_path: Path) -> None:
-    root = repository(replace(config, bucket="acme-nowhere"), tmp_path / "root")
+def test_the_command_without_a_bucket(library: Library, tmp_path: Path) -> None:
+    root = repository(replace(library, bucket="acme-nowhere"), tmp_path / "root")
     assert s3index(root, "publish", wheel(tmp_path), exits=1) == (
         "Error: There is no bucket acme-nowhere. Create it, or correct bucket in [tool.s3index].\n"
     )

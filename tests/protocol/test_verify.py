@@ -12,12 +12,11 @@ from packaging.version import Version
 
 from tests.distributions import sdist, wheel
 from s3index import site
-from s3index.bucket import Bucket
-from s3index.config import Config
+from s3index.s3 import Bucket
 from s3index.publish import yank
 from s3index.repair import repair
 from s3index.verify import verify
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,17 +29,17 @@ OTHER = "packages/devtools/acme-other/"
 
 
 @pytest.fixture
-def published(config: Config, tmp_path: Path) -> Config:
+def published(library: Library, tmp_path: Path) -> Config:
     """Publish two versions of one project, of which the newer is yanked, and one of another."""
-    release(config, wheel(tmp_path), sdist(tmp_path))
-    release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
-    release(at(config, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
-    assert Bucket(config).run(yank(config, Version("0.2.0"), "it leaks"))
+    release(library, wheel(tmp_path), sdist(tmp_path))
+    release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+    release(at(library, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
+    assert Bucket(library.index).run(yank(library, Version("0.2.0"), "it leaks"))
     return config
 
 
-def findings(config: Config, *, deep: bool = False) -> list[str]:
-    return Bucket(config).run(verify(config, deep=deep))
+def findings(library: Library, *, deep: bool = False) -> list[str]:
+    return Bucket(library.index).run(verify(library, deep=deep))
 
 
 def test_a_sound_index(s3: "S3Client", published: Config) -> None:
