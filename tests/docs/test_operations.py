@@ -55,7 +55,7 @@ class Shell:
 
     def __init__(self, library: Library, folder: Path) -> None:
         """Bake the repository, and put `aws` onto the PATH."""
-        self._config = library
+        self._library = library
         self.repository = bake(folder, starter="empty", bucket=library.index.bucket)
         (folder / "aws").write_text('#!/bin/sh\nexec uv tool run --quiet --from awscli aws "$@"\n')
         (folder / "aws").chmod(0o755)
@@ -68,7 +68,7 @@ class Shell:
 
     def run(self, script: str) -> str:
         """Run a script as it is printed, but for the bucket's name; return what it prints."""
-        script = script.replace("acme-packages", self._library.bucket)
+        script = script.replace("acme-packages", self._library.index.bucket)
         return run(["bash", "-euo", "pipefail", "-c", script], self.repository, self._settings)
 
 
@@ -204,7 +204,7 @@ def test_the_sums_are_right() -> None:
     for libraries in (10, 100, 1_000):
         costs = {
             "storage": libraries * 2 * 36 * 1.1e6 / 1e9 * 0.023,
-            "releases": libraries * 2 * (12 * 0.005 + 10 * 0.0004) / 1_000,
+            "releases": libraries * 2 * (14 * 0.005 + 11 * 0.0004) / 1_000,
             "installations": libraries * 4_000 * 0.0004 / 1_000,
             "transfer": max(0, libraries * 0.5 - 100) * 0.09,
         }
