@@ -165,6 +165,10 @@ class Runner:
             "POETRY_PYPI_MIRROR_URL": pypi(),
             "MYPY_CACHE_DIR": str(self.cache / "mypy"),
             "PYTHONPATH": str(mirror),
+            # act gives steps a terminal, which GitHub does not.
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
         }
         command += [f"--env={name}={value}" for name, value in environment.items()]
         kept = {
