@@ -2,10 +2,12 @@
 
 import atexit
 import gc
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +67,8 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Publish this repository's library to its team's package index in an S3 bucket."""
@@ -75,7 +78,9 @@ def _options(
 def publish(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Built files, such as dist/*. Without any, Poetry builds them."),
+        typer.Argument(
+            metavar="FILES", help="Built files, such as dist/*. Without any, Poetry builds them."
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be written; write nothing.")
@@ -142,8 +147,7 @@ def verify(
 def repair(verbose: Verbose = False) -> None:
     """Rebuild the team's index from what the bucket holds, then verify it.
 
-    For an administrator of the bucket. Other people may publish meanwhile. Yanks are kept where an
-    old page still has them.
+    For an administrator of the bucket. Yanks are kept where an old page still has them.
     """
     from s3index.repair import repair as protocol
 
@@ -193,7 +197,7 @@ def provision(
 def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     """Publish to an S3 server on this machine and serve the index until Ctrl-C.
 
-    Needs no AWS account, and leaves nothing behind. Needs the extra: s3index[preview].
+    Needs no AWS account, and leaves nothing behind. Needs moto: the extra `preview`.
     """
     with output.refusals():
         try:
@@ -213,7 +217,7 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
 
 @app.command("check-tag", epilog='Example: s3index check-tag "$GITHUB_REF"')
 def check_tag(
-    ref: Annotated[str, typer.Argument(help="Such as refs/tags/v0.1.0.")],
+    ref: Annotated[str, typer.Argument(metavar="REF", help="Such as refs/tags/v0.1.0.")],
 ) -> None:
     """Refuse a tag that must not be released; what a release's workflow asks first."""
     from s3index.tag import refuse_tag
@@ -262,7 +266,7 @@ def _plan(
     try:
         state = _bucket(index, verbose=verbose).run(prepare(found, index, claim))
     except Denied as denied:
-        typer.echo(f"The bucket was not read, only the files were checked: {denied}")
+        typer.echo(f"The bucket was not read, only the files were checked: {shown(str(denied))}")
         state = None
     keys, derived = planned(found, index, state)
     output.plan(index, keys, derived, released=bool(state and state.released))
@@ -298,6 +302,9 @@ def _bucket(index: Index, opener: "Opener | None" = None, *, verbose: bool = Fal
 
 def main() -> None:
     """Run the command line."""
+    # What the terminal's encoding lacks is escaped, as it is on stderr.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # A run drops little of what it loads: to look for cycles in it would be a third of its time.
     gc.set_threshold(1_000_000)
     atexit.register(gc.freeze)

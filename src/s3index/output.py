@@ -57,16 +57,23 @@ def released(index: Index, project: Project, found: Sequence[Distribution], *, n
     if step_summary:
         page = index.page_address(project.name)
         text = install.summary(headline, page, index.url, index.bucket, project.name)
-        with Path(step_summary).open("a", encoding="utf-8") as file:
-            file.write(text)
+        try:
+            with Path(step_summary).open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            _warn(f"the step summary was not written: {error}")
 
 
 def warn_of_name(index: Index, project: Project) -> None:
     """Warn, after the first release of a project, if a stranger has its name."""
     text = warning(project.name, taken(project.name, index.url))
     if text:
-        typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
-        typer.echo(shown(text), err=True)
+        _warn(text)
+
+
+def _warn(text: str) -> None:
+    typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
+    typer.echo("\n".join(map(shown, text.splitlines())), err=True)
 
 
 def plan(index: Index, keys: Mapping[str, bool], derived: Sequence[str], *, released: bool) -> None:
@@ -76,7 +83,7 @@ def plan(index: Index, keys: Mapping[str, bool], derived: Sequence[str], *, rele
         return
     typer.echo(f"Would create in s3://{index.bucket}:")
     for key, there in keys.items():
-        typer.echo(f"  {key}{'  (there already, with the same bytes)' if there else ''}")
+        typer.echo(f"  {key}{'  (there already)' if there else ''}")
     typer.echo("and bring up to date:")
     for key in derived:
         typer.echo(f"  {key}")
