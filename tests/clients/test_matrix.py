@@ -33,7 +33,6 @@ from tests.world import Library, at, release
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CLIENTS = ("pip", "uv", "Poetry")
 DOC = (TEMPLATE / "docs" / "consumers.md").read_text()
 BASE = "https://acme-packages.s3.eu-central-1.amazonaws.com"
 PLOT = "acme-extra ; extra == 'plot'"
@@ -73,35 +72,65 @@ class Scene:
         """Return a script of the page with the address of this index."""
         return script.replace(BASE, self.library.index.url)
 
-    def outcome(self, script: str, pip: Path | None = None) -> str:
-        """Run a script of the page; return what became of it, in the page's word."""
-        script = self.here(script)
+    def outcome(self, script: str, pip: Path | None = None, says: str = "") -> str:
+        """Run a script of the page; return what became of it, in the page's word.
+
+        `says` is what the client has to say if it refuses.
+        """
         result = "ours"
         try:
-            self.client.shell(script, pip)
+            self.client.shell(self.here(script), pip)
         except AssertionError as stopped:
-            print(stopped)
             result = "refused"
+            assert says, stopped
+            assert says in " ".join(str(stopped).split())
             assert not set(PRIVATE) & set(self.client.installed())
         stranger = [path for path in self.hostile.downloads if "/from_pypi-" not in path]
         return "stranger" if stranger else result
 
 
+@pytest.fixture(scope="module")
+def kept() -> list[Library]:
+    """Return where the bucket of the ways that change nothing is kept."""
+    return []
+
+
+@pytest.fixture
+def way(request: pytest.FixtureRequest) -> "Way":
+    """Return a cell's way: (table, name)."""
+    ways, name = request.param
+    return WAYS[ways][name]
+
+
 @pytest.fixture
 def scene(
-    library: Library, s3: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: "Way",
+    kept: list[Library],
+    library: Library,
+    s3: "S3Client",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
+    if way.changes or not kept:
+        fill(library, tmp_path)
+    if not way.changes:
+        kept[:] = kept or [library]
+        [library] = kept
     with hostile(tmp_path, *PRIVATE, "from-pypi") as stranger:
         for name, value in stranger.settings().items():
             monkeypatch.setenv(name, value)
-        made = Scene(library, s3, stranger, consumer(tmp_path / "consumer"), tmp_path)
-        for project in RELEASES:
-            made.release(project, "1.0")
-        release(at(library, "1.0", "acme-source"), source(tmp_path, "acme-source", "acme-build"))
-        mac = wheel(tmp_path, "acme-mac", "1.0")
-        renamed = mac.rename(mac.with_name(mac.name.replace("any", "macosx_11_0_arm64")))
-        release(at(library, "1.0", "acme-mac", "data"), renamed, source(tmp_path, "acme-mac"))
-        yield made
+        yield Scene(library, s3, stranger, consumer(tmp_path / "consumer"), tmp_path)
+
+
+def fill(library: Library, folder: Path) -> None:
+    """Release 1.0 of every project of ours but NEW."""
+    for project, (team, requires) in RELEASES.items():
+        made = wheel(folder, project, "1.0", requires=requires)
+        release(at(library, "1.0", project, team), made)
+    release(at(library, "1.0", "acme-source"), source(folder, "acme-source", "acme-build"))
+    mac = wheel(folder, "acme-mac", "1.0")
+    renamed = mac.rename(mac.with_name(mac.name.replace("any", "macosx_11_0_arm64")))
+    release(at(library, "1.0", "acme-mac", "data"), renamed, source(folder, "acme-mac"))
 
 
 def source(folder: Path, project: str, requires: str = "") -> Path:
@@ -193,11 +222,18 @@ class Way:
     before: Callable[[Scene], None] = nothing
     then: str = ""
     """The script that upgrades."""
+    says: str = ""
+    """What the client says if it refuses."""
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether the index is another afterwards."""
+        return self.before is not nothing or bool(self.then)
 
     def outcome(self, scene: Scene, pip: Path | None = None) -> str:
         """Follow the way to its end; return what became of it, in the page's word."""
         self.before(scene)
-        found = scene.outcome(self.script, pip)
+        found = scene.outcome(self.script, pip, self.says)
         if found == "ours":
             self.check(scene, "1.0")
         if self.then:
@@ -228,6 +264,8 @@ CONSTRAIN, UPGRADE, COPY, ADD_NEW, NOTICE, EXTRA, BUILD = blocks(DOC, "## pip")
 UV, UV_PIP, UV_CONSTRAIN = blocks(DOC, "## uv")
 POETRY, TIE = blocks(DOC, "## Poetry")
 
+ASSERTION = "AssertionError"
+
 PIP_WAYS = {
     "constraints": Way(CONSTRAIN),
     "constraints in requirements.txt": Way(
@@ -239,9 +277,11 @@ PIP_WAYS = {
     "name that was added to the copy": Way(
         f"{ADD_NEW}pip install -c constraints.txt {NEW}", (NEW,), stale
     ),
-    "extra": Way(CONSTRAIN.replace("acme-common", "'acme-common[plot]'"), PLOTTED),
+    "extra": Way(CONSTRAIN.replace("acme-common", "'acme-common[plot]'"), PLOTTED, says=ASSERTION),
     "extra by its line": Way(EXTRA, PLOTTED),
-    "dependency with an extra": Way(CONSTRAIN.replace("acme-common", "acme-deep"), DEEP),
+    "dependency with an extra": Way(
+        CONSTRAIN.replace("acme-common", "acme-deep"), DEEP, says=ASSERTION
+    ),
     "dependency with an extra by its line": Way(
         EXTRA.replace("acme-common", "acme-frames").replace("[plot]", "[fast]").rstrip()
         + " acme-deep",
@@ -252,7 +292,7 @@ PIP_WAYS = {
         re.sub(".*PIP_BUILD_CONSTRAINT.*\n", "", BUILD), SOURCE
     ),
     "build requirement, both variables": Way(BUILD, SOURCE),
-    "every release yanked": Way(CONSTRAIN, before=yanked("acme-frames")),
+    "every release yanked": Way(CONSTRAIN, before=yanked("acme-frames"), says="acme-frames<0"),
     "wheel for another platform": Way(CONSTRAIN.replace("acme-common", "acme-mac"), ("acme-mac",)),
     "extra index, instead of constraints": Way(
         f"pip install --extra-index-url {BASE}/simple/ acme-common"
@@ -264,8 +304,10 @@ UV_WAYS = {
     "dependency with an extra": Way(UV.replace("/ acme-common", "/ acme-deep"), DEEP),
     "pip install": Way(UV_PIP),
     "build requirement": Way(UV.replace("/ acme-common", "/ acme-source"), SOURCE),
-    "no version fits": Way(UV.replace("/ acme-common", "/ acme-wants")),
-    "every release yanked": Way(UV, before=yanked("acme-frames")),
+    "no version fits": Way(
+        UV.replace("/ acme-common", "/ acme-wants"), says="only acme-frames<=1.0 is available"
+    ),
+    "every release yanked": Way(UV, before=yanked("acme-frames"), says="was yanked"),
     "wheel for another platform": Way(UV.replace("/ acme-common", "/ acme-mac"), ("acme-mac",)),
     "constraints": Way(f"uv {CONSTRAIN}"),
     "build requirement, constraints": Way(
@@ -278,36 +320,37 @@ POETRY_WAYS = {
     "add with an extra": Way(POETRY.replace(" acme-common", " 'acme-common[plot]'"), PLOTTED),
     "dependency with an extra": Way(POETRY.replace(" acme-common", " acme-deep"), DEEP),
     "build requirement": Way(POETRY.replace(" acme-common", " acme-source"), SOURCE),
-    "no version fits": Way(POETRY.replace(" acme-common", " 'acme-common>=2'")),
-    "every release yanked": Way(POETRY, before=yanked("acme-common")),
+    "no version fits": Way(POETRY.replace(" acme-common", " 'acme-common>=2'"), says="XXX"),
+    "every release yanked": Way(POETRY, before=yanked("acme-common"), says="XXX"),
     "wheel for another platform": Way(POETRY.replace(" acme-common", " acme-mac"), ("acme-mac",)),
     "no version of a dependency fits": Way(POETRY.replace(" acme-common", " acme-wants")),
     "every release of a dependency yanked": Way(POETRY, before=yanked("acme-frames")),
     "dependency too young": Way(POETRY, before=young("acme-frames")),
     "every release of a dependency yanked, dependency tied": Way(
-        sources(POETRY) + TIE, before=yanked("acme-frames")
+        sources(POETRY) + TIE, before=yanked("acme-frames"), says="XXX"
     ),
     "dependency too young, dependency tied": Way(
-        sources(POETRY) + TIE, before=young("acme-frames")
+        sources(POETRY) + TIE, before=young("acme-frames"), says="XXX"
     ),
 }
 
 
+WAYS = {"## pip": PIP_WAYS, "## uv": UV_WAYS, "## Poetry": POETRY_WAYS}
 FAST = {"23.2", "newest"}
-FULL = {"copy of the constraints", "name that was added to the copy"}
-FULL |= {name for name in PIP_WAYS if name.endswith("by its line")}
-"""These need curl."""
+MAIN = {"constraints", "extra", "build requirement, both variables", "every release yanked"}
+"""What of pip's table `make test` runs; all of uv's, none of Poetry's."""
 
 
 def cells(heading: str) -> list[object]:
     """Return the cells of a table as parameters; those that take long are for `.ci/run full`."""
     return [
         pytest.param(
-            way,
+            (heading, way),
             column,
             cell,
-            marks=[pytest.mark.full]
-            * (heading == "## pip" and (column not in FAST or way in FULL)),
+            marks=[]
+            if heading == "## uv" or (column in FAST and way in MAIN)
+            else pytest.mark.full,
             id=f"{column}: {way}",
         )
         for way, column, cell in table(heading)
@@ -320,41 +363,40 @@ def folder(request: pytest.FixtureRequest) -> Path:
     return pip(request.param)
 
 
-@pytest.mark.parametrize(("way", "folder", "cell"), cells("## pip"), indirect=["folder"])
-def test_pip(folder: Path, scene: Scene, way: str, cell: str) -> None:
-    assert PIP_WAYS[way].outcome(scene, folder) == cell
+@pytest.mark.parametrize(("way", "folder", "cell"), cells("## pip"), indirect=["way", "folder"])
+def test_pip(folder: Path, scene: Scene, way: Way, cell: str) -> None:
+    assert way.outcome(scene, folder) == cell
 
 
-@pytest.mark.parametrize(("way", "_", "cell"), cells("## uv"))
-def test_uv(scene: Scene, way: str, _: str, cell: str) -> None:
-    assert UV_WAYS[way].outcome(scene) == cell
+@pytest.mark.parametrize(("way", "_", "cell"), cells("## uv"), indirect=["way"])
+def test_uv(scene: Scene, way: Way, _: str, cell: str) -> None:
+    assert way.outcome(scene) == cell
 
 
-@pytest.mark.full
-@pytest.mark.parametrize(("way", "_", "cell"), cells("## Poetry"))
-def test_poetry(scene: Scene, way: str, _: str, cell: str) -> None:
-    assert POETRY_WAYS[way].outcome(scene) == cell
+@pytest.mark.parametrize(("way", "_", "cell"), cells("## Poetry"), indirect=["way"])
+def test_poetry(scene: Scene, way: Way, _: str, cell: str) -> None:
+    assert way.outcome(scene) == cell
 
 
-@pytest.mark.parametrize(
-    ("heading", "ways"), [("## pip", PIP_WAYS), ("## uv", UV_WAYS), ("## Poetry", POETRY_WAYS)]
-)
-def test_each_way_is_in_its_table(heading: str, ways: dict[str, Way]) -> None:
-    assert list(dict.fromkeys(way for way, _, _ in table(heading))) == list(ways)
+@pytest.mark.parametrize("heading", WAYS)
+def test_each_way_is_in_its_table(heading: str) -> None:
+    assert list(dict.fromkeys(way for way, _, _ in table(heading))) == list(WAYS[heading])
 
 
 def test_the_page_has_the_publishers_commands() -> None:
-    printed = (CONSTRAIN, UV, POETRY)
     found = install.commands(BASE, "acme-packages", "acme-common")
-    assert {client: f"{command}\n" for client, command in found.items()} == dict(
-        zip(CLIENTS, printed, strict=True)
-    )
+    assert {client: f"{command}\n" for client, command in found.items()} == {
+        "pip": CONSTRAIN,
+        "uv": UV,
+        "Poetry": POETRY,
+    }
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("folder", ["22.3", "newest"], indirect=True)
-def test_the_strangers_are_noticed(folder: Path, scene: Scene) -> None:
-    assert scene.outcome(CONSTRAIN, folder) == "ours"
+@pytest.mark.parametrize("way", [("## pip", "constraints")], indirect=True)
+def test_the_strangers_are_noticed(folder: Path, scene: Scene, way: Way) -> None:
+    assert way.outcome(scene, folder) == "ours"
     notice = scene.here(NOTICE)
     assert scene.client.shell(notice, folder) == ""
     scene.client.shell("pip install --upgrade --no-deps acme-frames", folder)
