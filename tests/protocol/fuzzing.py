@@ -52,7 +52,7 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
     last = arguments[-1] if event not in ("open", "os.truncate") and arguments else -1
     if writes and not (isinstance(last, int) and last >= 0):
         path = str(Path(os.fsdecode(arguments[0])).absolute())
-        if not path.startswith(tempfile.gettempdir()) and path != os.devnull:
+        if not path.startswith(tempfile.gettempdir()) and path not in (os.devnull, "/proc/self/clear_refs"):
             outside.add(f"{event} {path}")
 
 
@@ -340,6 +340,9 @@ def main() -> None:
 
     def count(arguments: tuple[Any, ...]) -> None:
         global cases
+        if cases == 0:
+            # hypothesis needs 200 MB for its table of characters: the peak is counted from here.
+            Path("/proc/self/clear_refs").write_text("5")
         cases += 1
         check(*arguments)
 

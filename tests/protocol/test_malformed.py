@@ -21,7 +21,7 @@ from s3index.verify import Report, verify
 from tests.clients.consumers import broken_links
 from tests.distributions import sdist, wheel
 from tests.protocol.memory import MemoryBucket
-from tests.protocol.schedules import INDEX, Publish, cache_rendering, carry_out
+from tests.protocol.schedules import INDEX, Publish, Watch, cache_rendering, carry_out
 
 COMMON, OTHER = INDEX.project_page("acme-common"), INDEX.project_page("acme-other")
 CLAIM = INDEX.claim("acme-common", Version("0.1.0"))
@@ -164,6 +164,36 @@ def test_the_copy_in_the_organisations_namespace(bucket: MemoryBucket, case: str
     repaired(bucket)
     assert verified(bucket) == Report()
     assert json.loads(bucket.objects[COPY])["files"] == json.loads(before[COPY])["files"]
+
+
+@pytest.mark.parametrize("damage", ["lost", "replaced", "older"])
+def test_what_is_derived(bucket: MemoryBucket, damage: str) -> None:
+    """Each of the objects alone: verify names it, repair and the next publish bring it back."""
+    older = bucket.objects
+    carry_out(Publish("0.2.0").start(INDEX), bucket.perform)
+    carry_out(Publish("1.1", "acme-other").start(INDEX), bucket.perform)
+    whole = bucket.objects
+    watch = Watch(INDEX, bucket.perform)
+    derived = [key for key in whole if watch._is_derived(key)]
+    assert len(derived) == 12
+    for key in derived:
+        hurt = MemoryBucket(whole)
+        hurt.delete(key)
+        if damage != "lost":
+            hurt.overwrite(key, b"x" if damage == "replaced" else older[key])
+        if hurt.objects == whole:
+            continue
+        found = verified(hurt).findings
+        assert any(line.startswith(f"{key}: ") for line in found), (key, found)
+        mended = MemoryBucket(hurt.objects)
+        assert repaired(mended) == []
+        assert mended.objects == whole
+        if damage != "replaced" or key.startswith("dumb-pypi/") or key.endswith(".txt"):
+            # JSON that is not ours stops who needs it; whatever else is wrong, a publish mends it.
+            for project in ("acme-common", "acme-other"):
+                version = "0.2.0" if project == "acme-common" else "1.1"
+                carry_out(Publish(version, project).start(INDEX), hurt.perform)
+            assert hurt.objects == whole
 
 
 RECORDS: dict[str, Callable[[dict[str, Any]], object]] = {

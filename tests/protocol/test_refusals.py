@@ -128,7 +128,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
         f"{WHEEL} is damaged at 'acme_common/__init__.py'. Build it again.",
     ),
     "a wheel without METADATA": (
-        without_metadata,
+        lambda folder: archived(folder, {"acme_common/__init__.py": ""}),
         f"{WHEEL} has its METADATA in no folder; {ONE_METADATA}",
     ),
     "text under an sdist's name": (
