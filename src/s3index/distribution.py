@@ -98,7 +98,9 @@ def read(path: Path) -> Distribution:
     requires_python = metadata.requires_python
     # A longer one could be written on a page, but not be read from it.
     if max(len(project), len(str(version))) > LONGEST_NAME:
-        raise Refused(f"{path.name:.99}… has a name or a version of over {LONGEST_NAME} characters.")
+        raise Refused(
+            f"{path.name:.99}… has a name or a version of over {LONGEST_NAME} characters."
+        )
     if requires_python is not None and len(str(requires_python)) > LONGEST_TEXT:
         raise Refused(f"{path.name} says more than {LONGEST_TEXT} characters of Requires-Python.")
     return Distribution(
@@ -205,7 +207,7 @@ def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
 class _Careful(io.RawIOBase):
     """A stream for tarfile, which reads a member's extended header whole, however large."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
 
     def read(self, size: int = -1, /) -> bytes:

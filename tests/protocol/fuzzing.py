@@ -52,7 +52,10 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
     last = arguments[-1] if event not in ("open", "os.truncate") and arguments else -1
     if writes and not (isinstance(last, int) and last >= 0):
         path = str(Path(os.fsdecode(arguments[0])).absolute())
-        if not path.startswith(tempfile.gettempdir()) and path not in (os.devnull, "/proc/self/clear_refs"):
+        if not path.startswith(tempfile.gettempdir()) and path not in (
+            os.devnull,
+            "/proc/self/clear_refs",
+        ):
             outside.add(f"{event} {path}")
 
 
@@ -136,8 +139,12 @@ DOCUMENTS = sorted(
     key for key, body in OBJECTS.items() if body.startswith(b"{") or b"serials {" in body
 )
 bodies = st.one_of(
-    st.builds(lambda key, changes: mutated(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), edits),
-    st.builds(lambda key, changes: flipped(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), flips),
+    st.builds(
+        lambda key, changes: mutated(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), edits
+    ),
+    st.builds(
+        lambda key, changes: flipped(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), flips
+    ),
     st.binary(max_size=60),
     st.integers(0, 200_000).map(lambda depth: b"[" * depth),
 )
@@ -307,9 +314,9 @@ def bombs() -> None:
         with tarfile.open(SDIST, "w:gz") as archive_:
             member_ = tarfile.TarInfo("acme_common-0.1.0/PKG-INFO")
             member_.type, member_.size = kind, 500 << 20
-            archive_.fileobj.write(member_.tobuf(tarfile.GNU_FORMAT))  # type: ignore[union-attr]
+            archive_.fileobj.write(member_.tobuf(tarfile.GNU_FORMAT))
             for _ in range(500):
-                archive_.fileobj.write(zeros)  # type: ignore[union-attr]
+                archive_.fileobj.write(zeros)
         refused(SDIST)
 
 

@@ -173,6 +173,18 @@ def carry_out(protocol: Steps[Any], perform: Perform) -> Any:
         return stop.value
 
 
+def round_trips(protocol: Steps[Any], perform: Perform) -> list[Sequence[Request]]:
+    """Run one protocol undisturbed; return what it asked in each round trip."""
+    batches = []
+    try:
+        batch = next(protocol)
+        while True:
+            batches.append(batch)
+            batch = protocol.send([perform(request) for request in batch])
+    except StopIteration:
+        return batches
+
+
 Owned = tuple[str, str]
 """Team and name of a project."""
 
@@ -298,7 +310,9 @@ class Watch:
         team = key.split("/")[1]
         if key == LIST:
             records, _ = pages.parse_list(body, key, "../packages/")
-            return {(record.team or "", name): record.last_serial for name, record in records.items()}
+            return {
+                (record.team or "", name): record.last_serial for name, record in records.items()
+            }
         if key.startswith(LIST) and key.endswith("/"):
             page = pages.parse_project(
                 body, key, team, f"../../packages/{pages.owner(body, key)}/{team}/"

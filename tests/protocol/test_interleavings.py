@@ -37,6 +37,7 @@ from tests.protocol.schedules import (
     cache_rendering,
     carry_out,
     interleave,
+    round_trips,
     shape,
 )
 from tests.world import Library, claim
@@ -305,11 +306,7 @@ def test_a_release_takes_five_round_trips(first: bool) -> None:
     bucket = MemoryBucket()
     for action in () if first else (Publish("0.1.0"), other("1.0")):
         carry_out(action.start(INDEX), bucket.perform)
-    protocol = NEXT.start(INDEX)
-    batches = [next(protocol)]
-    with pytest.raises(StopIteration):
-        while True:
-            batches.append(protocol.send([bucket.perform(request) for request in batches[-1]]))
+    batches = round_trips(NEXT.start(INDEX), bucket.perform)
     puts = [[request.key for request in batch if isinstance(request, Put)] for batch in batches]
     claimed, *name = puts[1]
     assert puts[0] == []
@@ -379,7 +376,11 @@ def violations(scenario: Scenario) -> list[str]:
 
 LATER = Scenario("two versions", SOME, (Publish("0.2.0"), Publish("0.3.0")))
 BUILDS = Scenario("two builds", SOME, (NEXT, replace(NEXT, body="x = 1")))
-DERIVED = (INDEX.constraints, INDEX.organization_constraints, INDEX.organization_page("acme-common"))
+DERIVED = (
+    INDEX.constraints,
+    INDEX.organization_constraints,
+    INDEX.organization_page("acme-common"),
+)
 """Some of what is derived: of the team, of the organisation, and of the project."""
 
 

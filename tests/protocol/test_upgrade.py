@@ -12,11 +12,11 @@ from s3index.errors import Refused
 from s3index.publish import Outcome, yank
 from s3index.repair import repair
 from s3index.settings import LIST
-from s3index.steps import Put
+from s3index.steps import Put, Request
 from s3index.verify import Report, verify
 from tests.clients.consumers import broken_links
 from tests.protocol.memory import MemoryBucket
-from tests.protocol.schedules import INDEX, Publish, Watch, cache_rendering, carry_out
+from tests.protocol.schedules import INDEX, Publish, Watch, cache_rendering, carry_out, round_trips
 
 OLD = Publish("0.1.0")
 PAGE = INDEX.project_page("acme-common")
@@ -74,7 +74,7 @@ def bucket() -> MemoryBucket:
     serials = '{"acme-common": 3}'
     made.overwrite(
         INDEX.constraints,
-        f"# The newest release of each project.\nacme-common @ {link}\n# serials {serials}\n".encode(),
+        f"# The newest releases.\nacme-common @ {link}\n# serials {serials}\n".encode(),
     )
     made_by = f"<!-- serials {serials} by s3index 0.2.0, dumb-pypi 1.15.0 -->\n"
     for path in ("simple/", "simple/index.html", "index.html", "changelog/page1.html"):
@@ -100,17 +100,13 @@ def test_it_is_sound_but_for_what_is_new(bucket: MemoryBucket) -> None:
 def test_the_next_release(bucket: MemoryBucket) -> None:
     before = bucket.objects
     watch = Watch(INDEX, bucket.perform)
-    protocol = Publish("0.2.0").start(INDEX)
-    batch, trips = next(protocol), 1
-    with pytest.raises(StopIteration) as stop:
-        while True:
-            replies = []
-            for request in batch:
-                replies.append(bucket.perform(request))
-                watch.saw(request)
-            batch, trips = protocol.send(replies), trips + 1
-    assert stop.value.value is Outcome.WRITTEN
-    assert trips == 5
+
+    def perform(request: Request) -> Any:
+        reply = bucket.perform(request)
+        watch.saw(request)
+        return reply
+
+    assert len(round_trips(Publish("0.2.0").start(INDEX), perform)) == 5
     page, copy = (json.loads(bucket.objects[key]) for key in (PAGE, "simple/acme-common/"))
     old = json.loads(before[PAGE])
     for listed in (page, copy):
