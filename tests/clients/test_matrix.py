@@ -81,9 +81,10 @@ class Scene:
         try:
             self.client.shell(self.here(script), pip)
         except AssertionError as stopped:
-            result = "refused"
-            assert says, stopped
-            assert says in " ".join(str(stopped).split())
+            result, said = "refused", " ".join(str(stopped).split())
+        if result == "refused":
+            assert says, said
+            assert says in said
             assert not set(PRIVATE) & set(self.client.installed())
         stranger = [path for path in self.hostile.downloads if "/from_pypi-" not in path]
         return "stranger" if stranger else result

@@ -79,8 +79,8 @@ def fill(library: Library, folder: Path) -> dict[str, Path]:
     for project, version in others.items():
         release(at(library, version, project), wheel(folder, project, version))
     Bucket(library.index).run(yank(library.index, "acme-gone", Version("0.1.dev3"), True))
-    source = sdist(folder, "acme-core", "3.0", requires_python=">=3.12")
-    release(at(library, "3.0", "acme-core", team="data"), source)
+    source = sdist(folder, "acme-data", "3.0", requires_python=">=3.12")
+    release(at(library, "3.0", "acme-data", team="data"), source)
     return {file.name: file for made in common for file in made}
 
 
@@ -148,12 +148,14 @@ def test_both_forms_say_the_same(json_reader: PyPISimple, html_reader: PyPISimpl
 
 
 def test_every_page_is_what_the_specifications_say(filled: Filled, s3: "S3Client") -> None:
-    keys = [key for key in objects(s3, filled.library.index) if re.fullmatch(r"packages/.*/", key)]
-    assert len(keys) == 2 + 4 + 1
+    pattern = r"(packages/[^/]+|simple)/([^/]+/)?"
+    keys = [key for key in objects(s3, filled.library.index) if re.fullmatch(pattern, key)]
+    lists = {"packages/data/", "packages/devtools/", "simple/"}
+    assert lists < set(keys)
+    assert len(keys) == len(lists) + 2 * 5
     for key in keys:
         address = f"{filled.library.index.url}/{key}"
-        page = fetched(address)
-        (team if len(key.split("/")) == 3 else project)(page, address)
+        (project_list if key in lists else project)(fetched(address), address)
 
 
 def fetched(address: str) -> Page:
@@ -182,7 +184,7 @@ def meta(page: Page) -> None:
     assert re.fullmatch(r"1\.[1-9]\d*", page["meta"]["api-version"])
 
 
-def team(page: Page, address: str) -> None:
+def project_list(page: Page, address: str) -> None:
     """PEP 691, "Project List"."""
     only(page, {"meta", "projects"})
     meta(page)
