@@ -3,6 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Named, so that ruff does not read the generated repository's pyproject.toml, which is a template.
 RUFF := $(BIN)/ruff --config pyproject.toml
+# make WITH_PIP=23.2.1 sets up with that pip, not with the one that Python brings.
+WITH_PIP :=
+# $(call needs,command,message): stop with one line unless the command works.
+needs = $(if $(shell $(1) >/dev/null 2>&1 && echo yes),,$(error $(2)))
+INSTALL = $(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-deps
+# Extras stay in the lock: what it has is then seen to be complete (tests/setup/test_lock.py).
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--only-binary :all: --no-annotate --no-strip-extras --custom-compile-command "make lock"
 
 .PHONY: demo test coverage lint format bench lock clean
 
@@ -26,24 +34,33 @@ format: .venv/ready  ## let ruff format and mend
 	@$(RUFF) check --fix .
 
 bench: .venv/ready .venv-bench/ready  ## measure what a release costs; writes docs/benchmarks.md
-	@PYTHONPATH="{{cookiecutter.project_slug}}:tests" $(BIN)/python -m benchmarks$(addprefix .,$(ONLY))
+	@$(BIN)/python -m benchmarks$(addprefix .,$(ONLY))
 
-lock: .venv/ready  ## take the newest versions of the development dependencies
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-		--no-annotate --custom-compile-command "make lock" --extra preview --group dev --no-strip-extras pyproject.toml -o requirements.lock
+lock: .venv/ready  ## take the newest versions: of development, of the action, of the benchmarks
+	@$(COMPILE) -o requirements.lock pyproject.toml --extra preview --group dev
+	@$(COMPILE) -o action/s3index.txt pyproject.toml action/s3index.in
+	@$(COMPILE) -o action/poetry.txt action/poetry.in
+	@$(COMPILE) -o benchmarks/requirements.txt pyproject.toml benchmarks/requirements.in
 
 clean:
-	rm -rf .venv .venv-bench
+	rm -rf .venv*/ready .venv*/locked .venv .venv-bench .node
 
-.venv/ready: requirements.lock
-	@echo "Setting up .venv with $$($(PYTHON) --version) (once, about a minute)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=…")'
-	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+# Each environment: what its lock names, then s3index as it lies here. No resolver runs, no sdist is
+# built with whatever is newest, and the second step asks no index: none can change what comes out.
+# s3index is editable, so that a change of src/ needs no set-up and tests cover the files they name.
+# A file is touched when a step is done: one that was cut off starts over.
+.venv/locked: requirements.lock
+.venv-bench/locked: benchmarks/requirements.txt
+.venv/locked .venv-bench/locked:
+	@$(call needs,$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))",Python 3.11 or newer is needed: install it or name it with make PYTHON=path)
+	@$(call needs,$(PYTHON) -c "import ensurepip; import venv",Python's venv module is needed: install it (Debian: python3-venv))
+	@$(call needs,command -v git,git is needed: install it)
+	@echo "Setting up $(@D) with $$($(PYTHON) --version) (once, about a minute)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(if $(WITH_PIP),$(INSTALL) pip==$(WITH_PIP))
+	@$(INSTALL) --only-binary=:all: --require-hashes -r $<
 	@touch $@
 
-.venv-bench/ready: benchmarks/requirements.txt
-	@echo "Setting up .venv-bench (once, about a minute)"
-	@$(PYTHON) -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements.txt
+.venv/ready .venv-bench/ready: %/ready: %/locked pyproject.toml
+	@$(INSTALL) --no-index --no-build-isolation -e .
 	@touch $@

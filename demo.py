@@ -39,6 +39,8 @@ print(f"acme-common {version('acme-common')}: {seen}")
 
 def main() -> None:
     """Bake acme-common, publish two versions, install the newest one and use it."""
+    # A shell ignores it for what it starts in the background; the preview would never stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="s3-lib-template-") as folder:
         home = Path(folder)
         say("1. Answer the template's questions: organisation Acme, library Common, team devtools.")

@@ -25,10 +25,9 @@ from moto.server import ThreadedMotoServer
 from benchmarks.proxy import Proxy
 from benchmarks.report import Rows, markdown
 from benchmarks.results import size
-from benchmarks.team import config
+from benchmarks.team import library
 from tests.distributions import wheel
-from s3index.config import Config
-from tests.world import at, release
+from tests.world import Library, at, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -58,11 +57,11 @@ def main() -> None:
 def measure(megabytes: int = MEGABYTES) -> list[Choice]:
     """Publish the releases, and let each client choose: with core metadata, and without."""
     choices = []
-    with tempfile.TemporaryDirectory() as name, _index(Path(name), megabytes) as (s3, proxy, index):
+    with tempfile.TemporaryDirectory() as name, _index(Path(name), megabytes) as (s3, proxy, ours):
         for metadata in (True, False):
             if not metadata:
-                _remove_metadata(s3, index)
-            address = index.address(index.keys.team_page)
+                _remove_metadata(s3, ours)
+            address = ours.index.address(ours.index.team_list)
             for client in ("pip", "uv"):
                 runs = [
                     _fetched(client, address, Path(name), proxy, *dry)
@@ -87,7 +86,7 @@ def table(choices: list[Choice]) -> Rows:
 
 
 @contextmanager
-def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Config]]:
+def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Library]]:
     """Publish into a moto server behind a proxy; yields a client, the proxy, and settings."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -99,48 +98,52 @@ def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Co
         "AWS_ACCESS_KEY_ID": "benchmark",
         "AWS_SECRET_ACCESS_KEY": "benchmark",
     }
-    base = config()
+    ours = library()
     index = replace(
-        base, url=f"{proxy.address}/{base.bucket}", endpoint=os.environ["AWS_ENDPOINT_URL_S3"]
+        ours.index,
+        url=f"{proxy.address}/{ours.index.bucket}",
+        endpoint=os.environ["AWS_ENDPOINT_URL_S3"],
     )
+    ours = replace(ours, index=index)
     s3 = boto3.client("s3", region_name=index.region)
     location = {"LocationConstraint": index.region}
     s3.create_bucket(Bucket=index.bucket, CreateBucketConfiguration=location)  # type: ignore[arg-type]
-    _publish(index, folder, megabytes)
-    _open_to_all(s3, index)
+    _publish(ours, folder, megabytes)
+    _open_to_all(s3, index.bucket)
     try:
-        yield s3, proxy, index
+        yield s3, proxy, ours
     finally:
         proxy.stop()
         server.stop()
 
 
-def _publish(index: Config, folder: Path, megabytes: int) -> None:
+def _publish(ours: Library, folder: Path, megabytes: int) -> None:
     # Stored without compression, two hexadecimal digits for a byte.
     body = f"# {random.Random(0).randbytes(megabytes * 500_000).hex()}"
-    release(at(index, "1.0", NEEDS), wheel(folder, NEEDS, "1.0"))
+    release(at(ours, "1.0", NEEDS), wheel(folder, NEEDS, "1.0"))
     for number, each in enumerate(RELEASES):
         requires = (f"{NEEDS}>={each}",) if number else ()
-        made = wheel(folder, index.project, each, body=body, requires=requires)
-        release(at(index, each), made)
+        made = wheel(folder, ours.name, each, body=body, requires=requires)
+        release(at(ours, each), made)
 
 
-def _open_to_all(s3: "S3Client", index: Config) -> None:
+def _open_to_all(s3: "S3Client", bucket: str) -> None:
     # moto refuses an anonymous HEAD whatever the bucket's policy says, which S3 does not; uv
     # would not read wheels by ranges then. An object's own access list moto goes by.
-    for item in s3.list_objects_v2(Bucket=index.bucket)["Contents"]:
-        s3.put_object_acl(Bucket=index.bucket, Key=item["Key"], ACL="public-read")
+    for item in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        s3.put_object_acl(Bucket=bucket, Key=item["Key"], ACL="public-read")
 
 
-def _remove_metadata(s3: "S3Client", index: Config) -> None:
+def _remove_metadata(s3: "S3Client", ours: Library) -> None:
     """Leave an index behind like one that knows nothing of PEP 658."""
-    for project in (index.project, NEEDS):
-        key = index.keys.project_page(project)
+    index = ours.index
+    for project in (ours.name, NEEDS):
+        key = index.project_page(project)
         stored = s3.get_object(Bucket=index.bucket, Key=key)
         page = json.loads(stored["Body"].read())
         for file in page["files"]:
             del file["core-metadata"]
-            path = f"{index.keys.file(project, file['filename'])}.metadata"
+            path = f"{index.file(project, file['filename'])}.metadata"
             s3.delete_object(Bucket=index.bucket, Key=path)
         body = json.dumps(page).encode()
         kind = stored["ContentType"]
@@ -156,7 +159,7 @@ def _fetched(client: str, index: str, folder: Path, proxy: Proxy, *options: str)
         "uv": [uv, "pip", "install", "--no-cache", "--python", python],
     }
     where = {"pip": "--index-url", "uv": "--default-index"}[client]
-    command = [*commands[client], where, index, *options, config().project]
+    command = [*commands[client], where, index, *options, library().name]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PIP_CONFIG_FILE": os.devnull}
     run([uv, "venv", "--quiet", "--clear", target], env=environment, check=True)
     proxy.take()

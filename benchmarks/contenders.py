@@ -2,22 +2,20 @@
 
 import os
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.team import NAME, OURS, PROJECT, REGION, Team, config
+from benchmarks.team import NAME, OURS, PROJECT, REGION, Team, library
 from tests.distributions import sdist, wheel
 
 TEMPLATE = Path(__file__).parents[1]
-PUBLISHER = TEMPLATE / "{{cookiecutter.project_slug}}" / "s3index"
 BENCH = TEMPLATE / ".venv-bench" / "bin"
 S3INDEX, S3PYPI, WITH_ROOT, THE_SCRIPT = "s3index", "s3pypi", "s3pypi, root index", "the script"
 THE_FLOOR = "the floor"
 FLOOR = """from botocore.session import get_session
 s3 = get_session().create_client("s3")
-for _ in range(4):
+for _ in range(5):
     s3.list_objects_v2(Bucket="acme-s3pypi", MaxKeys=1)
 """
 # The blog post's steps, for all files instead of for one that was scraped from Poetry's output.
@@ -30,13 +28,13 @@ aws s3 cp --recursive index s3://acme-script/dumb-pypi/{NAME}/index/
 """
 PYPROJECT = f"""[project]
 name = "{PROJECT}"
-version = "{config().version}"
+version = "{library().version}"
 
 [tool.s3index]
 team = "{NAME}"
 bucket = "{OURS}"
 region = "{REGION}"
-url = "{config().url}"
+url = "{library().index.url}"
 """
 
 
@@ -59,19 +57,18 @@ class Library:
         (root / "dist").mkdir()
         # Text that does not compress makes the files as large as a small library's are.
         body = f"# {random.Random(0).randbytes(20_000).hex()}"
-        version = str(config().version)
+        version = library().version
         self.files = [
             make(root / "dist", PROJECT, version, body=body).relative_to(root)
             for make in (wheel, sdist)
         ]
         (root / "pyproject.toml").write_text(PYPROJECT)
         (root / "deploy.sh").write_text(SCRIPT)
-        shutil.copytree(PUBLISHER, root / "s3index", ignore=shutil.ignore_patterns("__pycache__"))
 
     def contenders(self) -> list[Contender]:
         """Return the publisher and what it is compared with."""
         files = [str(file) for file in self.files]
-        ours = [str(BENCH / "python"), "-m", "s3index", "publish", *files]
+        ours = [str(BENCH / "s3index"), "publish", *files]
         s3pypi = [str(BENCH / "s3pypi"), "upload", *files, "--bucket", "acme-s3pypi"]
         s3pypi += ["--prefix", f"packages/{NAME}"]
         with_root = [*s3pypi, "--put-root-index"]

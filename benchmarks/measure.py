@@ -42,7 +42,7 @@ class Runner(Child):
         asked = {"command": command, "cwd": str(cwd), "environment": environment}
         said = json.loads(self.ask(json.dumps(asked)))
         if said["status"]:
-            raise RuntimeError(f"{command} ended with {said['status']}:\n{said['output']}")
+            raise RuntimeError(f"{command} ended with {said['status']}:\n{said['output'][:2000]}")
         exchanges = proxy.take()
         return Run(
             seconds=said["seconds"],

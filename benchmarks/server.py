@@ -41,7 +41,7 @@ class Server(Child):
 
     def fill(self, bucket: str, filler: str, team: Team) -> None:
         """Leave in a bucket what `filler` has written for `team`, and nothing else."""
-        self.ask(f"{bucket} {filler} {team.files} {team.others}")
+        self.ask(f"{bucket} {filler} {team.files} {team.others} {team.own}")
 
 
 class Bucket:
@@ -75,8 +75,8 @@ def main() -> None:
     filled: Team | None = None
     buckets: dict[str, Bucket] = {}
     for line in sys.stdin:
-        name, filler, files, others = line.split()
-        team = Team(int(files), int(others))
+        name, filler, *sizes = line.split()
+        team = Team(*map(int, sizes))
         if team != filled:
             s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
             filled, buckets = team, {}

@@ -1,19 +1,18 @@
 """A team that has published for a while: what each of the three ways has left in its bucket."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from s3index import pages, refresh, site
+from s3index.distribution import Distribution
+from s3index.pages import ProjectPage
+from s3index.settings import Index
 from tests.distributions import core_metadata
-from s3index import page as pages
-from s3index import site
-from s3index.config import Config
-from s3index.page import Page
-from s3index.release import Distribution
+from tests.world import Library, claim
 
 NAME = "devtools"
 PROJECT = "acme-common"
@@ -28,16 +27,17 @@ Objects = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Team:
-    """How many files a team has, and over how many projects all but `OWN_FILES` are spread."""
+    """How many files a team has, and over how many projects all but its `own` are spread."""
 
     files: int
     others: int
+    own: int = OWN_FILES
 
     def projects(self) -> dict[str, int]:
         """Return the number of files of each project."""
-        shares = {PROJECT: OWN_FILES}
+        shares = {PROJECT: self.own}
         for number in range(self.others):
-            share = (self.files - OWN_FILES + 2 * number) // self.others // 2 * 2
+            share = (self.files - self.own + 2 * number) // self.others // 2 * 2
             shares[f"acme-library-{number:03}"] = share
         return shares
 
@@ -50,17 +50,10 @@ class Team:
         ]
 
 
-def config() -> Config:
-    """Return the settings that a library of the team has for its next release."""
-    return Config(
-        root=Path(),
-        project=PROJECT,
-        version=Version("1.0.0"),
-        team=NAME,
-        bucket=OURS,
-        region=REGION,
-        url=f"https://{OURS}.s3.{REGION}.amazonaws.com",
-    )
+def library() -> Library:
+    """Return the library of the team that makes its next release."""
+    index = Index(NAME, OURS, REGION, f"https://{OURS}.s3.{REGION}.amazonaws.com")
+    return Library(index, Path(), PROJECT, "1.0.0")
 
 
 def distributions(name: str, count: int) -> list[Distribution]:
@@ -74,28 +67,35 @@ def distributions(name: str, count: int) -> list[Distribution]:
 
 def s3index_objects(team: Team) -> Objects:
     """Return what this publisher has written: files, project pages and all that follows."""
-    settings = config()
-    keys = settings.keys
+    index = library().index
     objects: Objects = {}
-    records = []
+    found = []
     for name, count in team.projects().items():
         page = _page(name, count)
-        objects[keys.project_page(name)] = pages.dump(page)
-        objects |= site.project_site(page, settings)
-        records.append(pages.record(page))
+        found.append(page)
+        objects[index.project_page(name)] = pages.dump(page)
+        for version in page.versions:
+            made = claim(
+                [file for file in distributions(name, count) if str(file.version) == version]
+            )
+            objects[index.claim(name, Version(version))] = pages.dump_claim(made)
         for file in distributions(name, count):
-            key = keys.file(name, file.filename)
-            objects[key] = b""
+            key = index.file(name, file.filename)
+            objects[key] = file.filename.encode()
             if file.metadata is not None:
                 objects[f"{key}.metadata"] = file.metadata
-    joined = pages.join(pages.new_team(), records)
-    return {**objects, keys.team_page: pages.dump(joined), **site.team_site(joined, settings)}
+    objects |= site.project_site(found, index)
+    for scope in refresh.scopes(index):
+        records = pages.join({}, [scope.record(page, index) for page in found])
+        objects[scope.key] = pages.dump_list(records, scope.base)
+        objects |= scope.render(records, index)
+    return objects
 
 
 def s3pypi_objects(team: Team) -> Objects:
     """Return what s3pypi has written: files, and an HTML index of each project."""
     objects: Objects = {}
-    folder = config().keys.team_page
+    folder = library().index.team_list
     for name, count in team.projects().items():
         files = distributions(name, count)
         objects |= {f"{folder}{name}/{file.filename}": b"" for file in files}
@@ -109,7 +109,7 @@ def s3pypi_objects(team: Team) -> Objects:
 
 def script_objects(team: Team) -> Objects:
     """Return what the blog post's script has uploaded; it writes its site anew each time."""
-    folder = config().keys.team_page
+    folder = library().index.team_list
     return {f"{folder}{filename}": b"" for filename in team.filenames()}
 
 
@@ -121,14 +121,13 @@ def _distribution(name: str, version: str, suffix: str) -> Distribution:
         filename=filename,
         project=NormalizedName(name),
         version=Version(version),
-        size=0,
+        size=len(filename),
         sha256=sha256(filename.encode()).hexdigest(),
         requires_python=">=3.11",
         metadata=metadata if suffix.endswith(".whl") else None,
     )
 
 
-def _page(name: str, count: int) -> Page:
-    uploaded = datetime(2026, 1, 1, tzinfo=UTC)
-    files = [pages.entry(file, uploaded, "octocat") for file in distributions(name, count)]
+def _page(name: str, count: int) -> ProjectPage:
+    files = claim(distributions(name, count), "octocat").files if count else ()
     return pages.with_files(pages.new_project(name), files, count // 2)

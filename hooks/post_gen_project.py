@@ -1,14 +1,166 @@
-"""Make the new project a git repository and say what to do next."""
+"""Name the template in the new project, make it a git repository and say what to do next."""
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import tempfile
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
+from typing import NamedTuple
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+UNKNOWN = "COMMIT"
+"""What stands for a commit that nobody can tell."""
+
+
+class Template(NamedTuple):
+    """The template that a project is made from, as others can have it."""
+
+    url: str
+    commit: str
+    tag: str = ""
+    origin: str = ""
+    changed: bool = False
+
+    @property
+    def requirement(self) -> str:
+        """Return the publisher of this template as pip and uv ask for it (PEP 508)."""
+        return f"s3index @ git+{self.url}@{self.commit}" if self.commit else f"s3index @ {self.url}"
+
+    def action(self, owner: str) -> str:
+        """Return this template as a step of a workflow names it; `owner` has it if nobody knows."""
+        name = self.on_github or f"{owner}/s3-lib-template"
+        return f"{name}@{self.commit or UNKNOWN}" + (f" # {self.tag}" if self.tag else "")
+
+    @property
+    def on_github(self) -> str:
+        """Return owner and name of the repository, if it is known to be on GitHub."""
+        for url in (self.url, self.origin):
+            found = re.search(r"[/@]github\.[\w.-]+[/:]([\w-]+/[\w.-]+?)(\.git)?$", url)
+            if found:
+                return found[1]
+        return ""
+
+    def notes(self, owner: str) -> list[str]:
+        """Say what does not work yet on another machine, or on GitHub."""
+        said = []
+        if self.commit == UNKNOWN:
+            said.append(
+                "The template's commit is not known: put it in place of COMMIT in publish.py and "
+                "in .github/workflows."
+            )
+        if self.url.startswith("file:"):
+            said.append(
+                f"publish.py takes the publisher from {self.url}, on this machine alone: commit "
+                "and push the template, then generate from there."
+            )
+        if self.changed:
+            said.append(
+                "The template has changes that are not committed: the publisher is without them."
+            )
+        action = self.action(owner)
+        if not self.on_github or not self.commit:
+            said.append(f"The workflows take the publisher from {action}: GitHub must have that.")
+        return said
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Return what a command of git prints in `folder`; nothing if it fails."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.decode(errors="replace").strip()
+
+
+def template_folder(answers: Mapping[str, object]) -> Path | None:
+    """Return the folder that the template was read from, if it can still be found."""
+    # cookiecutter and cruft start hooks while they work in that folder. Where there is no /proc,
+    # it is where the answers say, seen from where the user is.
+    said = str(answers.get("_repo_dir") or answers.get("_template"))
+    for place in (Path(f"/proc/{os.getppid()}/cwd"), Path(os.environ.get("PWD", "."), said)):
+        try:
+            if (place / "cookiecutter.json").is_file():
+                return place.resolve()
+        except OSError:
+            continue
+    return None
+
+
+def find_template(answers: Mapping[str, object]) -> Template:
+    """Find out which template, at which commit, a project is made from."""
+    folder, said = template_folder(answers), str(answers.get("_template"))
+    fixed = web(str(answers.get("_template_address") or ""))
+    commit = str(answers.get("_commit", ""))
+    commit = commit if re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", commit) else ""
+    if folder and (folder / ".git").exists():
+        commit = commit or git(folder, "rev-parse", "HEAD")
+        cloned = str(answers.get("_repo_dir")) != said
+        tag = git(folder, "tag", "--points-at", commit, "--sort=-v:refname").split("\n")[0]
+        return Template(
+            fixed or address(folder, commit, cloned),
+            commit or UNKNOWN,
+            tag if re.fullmatch(r"[\w.+/-]+", tag) else "",
+            git(folder, "config", "--get", "remote.origin.url"),
+            changed=not cloned and git(folder, "status", "--porcelain") != "",
+        )
+    if commit:
+        return Template(fixed or web(said), commit)
+    if folder and not fixed and not said.lower().endswith(".zip"):
+        return Template(folder.as_uri(), "")
+    return Template(
+        fixed or f"https://github.com/{answers['github_owner']}/s3-lib-template", UNKNOWN
+    )
+
+
+def address(folder: Path, commit: str, cloned: bool = False) -> str:
+    """Return the URL of a repository that has `commit`: the one that `folder` has it from, or its.
+
+    `cloned` says that `folder` was cloned just now, so that its origin has all that it has.
+    """
+    origin = git(folder, "config", "--get", "remote.origin.url")
+    published = ["refs/remotes/origin", *(["refs/tags"] if cloned else [])]
+    if not origin or not git(folder, "for-each-ref", "--contains", commit, *published):
+        return folder.as_uri()
+    place = Path(folder, urllib.parse.unquote(origin.removeprefix("file://")))
+    return address(place.resolve(), commit) if place.is_dir() else web(origin)
+
+
+def web(url: str) -> str:
+    """Return a repository's URL as pip takes it, and without a password."""
+    url = re.sub(r"^(https?://)[^/]*@", r"\1", url.rstrip("/").removeprefix("git+"))
+    if url and "://" not in url:
+        # git@github.com:acme/s3-lib-template.git
+        url = "ssh://" + url.replace(":", "/", 1)
+    return urllib.parse.quote(url, safe=":/@~%+")
+
+
+def fill_in(folder: Path, answers: Mapping[str, object], template: Template) -> None:
+    """Replace the `__NAMES__` in publish.py and in the workflows, which are not rendered."""
+    region, oldest = str(answers["region"]), str(answers["python_version"])
+    domain = "com.cn" if region[:3] == "cn-" else "eu" if region[:5] == "eusc-" else "com"
+    values = {
+        "TEMPLATE_REQUIREMENT": template.requirement,
+        "TEMPLATE_ACTION": template.action(str(answers["github_owner"])),
+        "PYTHON": oldest,
+        "PYTHONS": json.dumps(PYTHONS[PYTHONS.index(oldest) :]),
+        "PROJECT": str(answers["project_slug"]),
+        "IMPORT": str(answers["package_name"]),
+        "REGION": region,
+        "ACCESS": str(answers["access"]),
+        "INDEX": f"https://{answers['bucket']}.s3.{region}.amazonaws.{domain}/simple/",
+    }
+    for path in (folder / "publish.py", *sorted((folder / ".github" / "workflows").glob("*.yml"))):
+        text = path.read_bytes().decode()
+        # Each has been checked: no quote, no line break.
+        for name, value in values.items():
+            text = text.replace(f"__{name}__", value)
+        path.write_bytes(text.encode())
 
 
 def make_repository(folder: Path) -> str | None:
@@ -42,31 +194,11 @@ def make_repository(folder: Path) -> str | None:
     return None
 
 
-def add_install_text(folder: Path, answers: Mapping[str, object]) -> None:
-    """Put the publisher's own text on installing into the README, in the place marked for it."""
-    name, index = str(answers["project_slug"]), str(answers["__index_url"])
-    text = Template((folder / "s3index" / "install.md").read_text(encoding="utf-8")).substitute(
-        name=name,
-        team=answers["team"],
-        index=index,
-        constraints=f"{index}constraints.txt",
-        file=f"{index}{name}/{name.replace('-', '_')}-0.1.0-py3-none-any.whl",
-    )
-    readme = folder / "README.md"
-    marked = readme.read_text(encoding="utf-8")
-    # A whole line: an answer never starts one, so none can hold the mark.
-    readme.write_text(marked.replace("\n<!-- install -->\n", f"\n{text}"), encoding="utf-8")
-
-
 def next_commands(folder: Path) -> list[str]:
-    """Return the three commands that take the user from where they are to a first look."""
+    """Return the commands that take the user from where they are to a first look."""
     here = os.environ.get("PWD")
     place = folder.name if here and folder.parent == Path(here).resolve() else str(folder)
-    return [
-        f"cd {shlex.quote(place)}",
-        "poetry install",
-        "poetry run python -m s3index preview",
-    ]
+    return [f"cd {shlex.quote(place)}", "poetry install", "poetry run pytest"]
 
 
 def is_cruft_update(answers: Mapping[str, object], folder: Path) -> bool:
@@ -84,8 +216,11 @@ def main() -> None:
     answers: dict[str, object] = json.loads(
         urllib.parse.unquote("{{ cookiecutter | jsonify | urlencode }}")
     )
+    # A fork gives an answer instead of asking for it by an underscore: `_bucket`.
+    answers = {key.removeprefix("_"): value for key, value in answers.items()} | answers
     folder = Path.cwd()
-    add_install_text(folder, answers)
+    template = find_template(answers)
+    fill_in(folder, answers, template)
     if is_cruft_update(answers, folder):
         return
     trouble = make_repository(folder)
@@ -95,6 +230,8 @@ def main() -> None:
     for command in next_commands(folder):
         print(f"    {command}")
     print()
+    for note in template.notes(str(answers["github_owner"])):
+        print(f"Note: {note}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
-"""Refuse answers that could not work, all at once and before a project exists."""
+"""Refuse answers that could not work, all at once.
 
-import contextlib
+Answers that were asked for have passed these rules in answers.py; those of a replay have not.
+"""
+
 import json
 import keyword
-import os
 import re
-import shutil
-import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from urllib.parse import unquote
 
 CHOICES = {
-    "python_version": ("3.11", "3.12", "3.13", "3.14"),
+    "python_version": ("3.10", "3.11", "3.12", "3.13", "3.14"),
     "starter": ("opentelemetry", "empty"),
     "access": ("public", "network"),
     "license": ("Proprietary", "MIT", "Apache-2.0"),
@@ -33,29 +31,31 @@ def _words(text: str) -> frozenset[str]:
 
 # Poetry cannot install a project that depends on its own name.
 DEPENDENCIES = _words(
-    "boto3 boto3-stubs dumb-pypi moto mypy opentelemetry-api opentelemetry-sdk packaging"
-    " poetry poetry-core pre-commit pre-commit-hooks pytest pytest-cov rich ruff typer"
+    "mypy opentelemetry-api opentelemetry-sdk poetry-core pre-commit pytest pytest-cov ruff s3index"
+    " zizmor"
 )
 TAKEN_NAMES = {
     # Python 3.11 does not know `type` as a keyword yet.
     frozenset([*keyword.kwlist, *keyword.softkwlist, "type"]): "is a Python keyword",
-    _words("build conftest dist docs infra s3index src test tests"): (
+    _words("build conftest dist docs publish s3index src test tests"): (
         "is a name that the repository uses itself"
     ),
     _words(
-        "boto3 botocore click coverage dumb_pypi flask jinja2 moto mypy mypy_boto3_s3 mypyc"
-        " opentelemetry packaging pip pluggy poetry pre_commit pre_commit_hooks py pygments pytest"
-        " pytest_cov requests rich ruff s3transfer setuptools typer typing_extensions urllib3"
-        " werkzeug yaml"
+        "ast_serialize cfgv coverage distlib exceptiongroup filelock identify iniconfig librt mypy"
+        " mypyc nodeenv opentelemetry packaging pathspec pip platformdirs pluggy poetry pre_commit"
+        " py pygments pytest pytest_cov python_discovery ruff tomli typing_extensions virtualenv"
+        " yaml zizmor"
     ): "is the import name of a package that the repository uses",
-    # sys.stdlib_module_names speaks for one Python only; these came or went from 3.11 to 3.14.
+    # sys.stdlib_module_names speaks for one Python only; these came or went from 3.10 to 3.14.
     sys.stdlib_module_names
     | _words(
-        "aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils"
-        " imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau"
-        " telnetlib uu xdrlib"
+        "aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt"
+        " distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr"
+        " spwd sunau telnetlib uu xdrlib"
     ): "is a module of Python's standard library",
 }
+# https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+DEVICES = r"con|prn|aux|nul|(com|lpt)[0-9]"
 
 
 def problems(answers: Mapping[str, object]) -> list[str]:
@@ -70,14 +70,14 @@ def problems(answers: Mapping[str, object]) -> list[str]:
         "package_name": _package_name,
         "author_email": _author_email,
         "team": _team,
-        "bucket": partial(_bucket, region=_answer(answers, "region")),
+        "bucket": partial(_bucket, region=answer(answers, "region")),
         "region": _region,
         "github_owner": _github_owner,
         **{key: partial(_choice, choices=choices) for key, choices in CHOICES.items()},
     }
     found: list[str] = []
     for key, rule in rules.items():
-        value = _answer(answers, key)
+        value = answer(answers, key)
         broken = [*rule(value)] if isinstance(value, str) else ["must be text"]
         if isinstance(value, str) and len(value) > LIMITS.get(key, len(value)):
             broken.append(f"must have at most {LIMITS[key]} characters, not {len(value)}")
@@ -86,7 +86,8 @@ def problems(answers: Mapping[str, object]) -> list[str]:
     return found
 
 
-def _answer(answers: Mapping[str, object], key: str) -> object:
+def answer(answers: Mapping[str, object], key: str) -> object:
+    """Return the answer to a question, or what a fork gives (`_bucket`) instead of asking."""
     return answers.get(key, answers.get(f"_{key}"))
 
 
@@ -98,6 +99,9 @@ def _free_text(value: str) -> Iterator[str]:
     categories = {unicodedata.category(character) for character in value}
     if categories & {"Cc", "Zl", "Zp"}:
         yield "must be one line without control characters, as core metadata asks"
+    if "Cf" in categories:
+        # The joiners of emoji and of some scripts too: nobody can see what they do to a text.
+        yield "must not have invisible characters (bidirectional, zero width, joiners)"
     if "Cs" in categories:
         yield "must be valid Unicode: it has half of a surrogate pair"
     if re.search(r"\{[%#{]", value):
@@ -123,6 +127,7 @@ def _project_slug(value: str) -> Iterator[str]:
         yield "must be a normalised project name: a-z and 0-9, single hyphens between them"
     if value in DEPENDENCIES:
         yield "is the name of a project that the repository depends on"
+    yield from _device(value)
 
 
 def _package_name(value: str) -> Iterator[str]:
@@ -131,6 +136,7 @@ def _package_name(value: str) -> Iterator[str]:
     for names, problem in TAKEN_NAMES.items():
         if value in names:
             yield problem
+    yield from _device(value)
 
 
 def _author_email(value: str) -> Iterator[str]:
@@ -145,6 +151,12 @@ def _team(value: str) -> Iterator[str]:
         yield "must be 2 to 32 of a-z and 0-9, with single hyphens between, and start with a letter"
     if value == "pypi":
         yield "is the name that Poetry keeps for PyPI"
+    yield from _device(value)
+
+
+def _device(value: str) -> Iterator[str]:
+    if re.fullmatch(DEVICES, value):
+        yield "is the name of a device on Windows, where no file or folder can have it"
 
 
 def _bucket(value: str, region: object) -> Iterator[str]:
@@ -178,71 +190,12 @@ def _github_owner(value: str) -> Iterator[str]:
         yield "must be a GitHub name: up to 39 letters and digits, single hyphens between them"
 
 
-def name_taken(name: str) -> bool | None:
-    """Ask the index of the user's pip whether it has this project; None if there is no answer."""
-    pip = shutil.which("pip")
-    command = [pip] if pip else [sys.executable, "-m", "pip"]
-    # Only with -vvv does pip tell a name that is not there from an index that does not answer.
-    command += ["index", "versions", "--pre", "-vvv", "--no-input", "--disable-pip-version-check"]
-    command += ["--timeout", "3", "--retries", "0", name]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    said = done.stdout + done.stderr
-    if done.returncode == 0:
-        return True
-    asked, unknown = said.count("Getting page "), said.count(": 404 Client Error")
-    if not asked or said.count("Could not fetch URL ") > unknown:
-        return None
-    # A page without a version for this Python still belongs to somebody.
-    return unknown < asked
-
-
-def name_problem(answers: Mapping[str, object], taken: bool | None) -> str | None:
-    """Return what there is to say of a distribution name, as `name_taken` found it, if anything."""
-    name = str(answers.get("project_slug"))
-    if not taken:
-        unknown = f"project_slug {name!r}: not checked against PyPI, pip's index gave no answer"
-        return unknown if taken is None else None
-    organization = re.sub(r"[^a-z0-9]+", "-", str(answers.get("organization")).lower()).strip("-")
-    better = "another name" if name.startswith(f"{organization}-") else f"{organization}-{name}"
-    return (
-        f"project_slug {name!r}: the index that pip uses has a project of this name already; "
-        f"whoever installs without the README's commands gets that one. Better: {better}"
-    )
-
-
-def remove_nested(output_dir: Path, slug: str) -> None:
-    """Remove the empty folders that cookiecutter made below `output_dir` for a slug with slashes.
-
-    It deletes a refused project's folder itself, but not the parents of that folder.
-    """
-    project = output_dir / slug
-    for folder in (project, *project.parents):
-        place = folder.resolve()
-        if output_dir not in place.parents or (folder == project and place.parent == output_dir):
-            continue
-        with contextlib.suppress(OSError):
-            place.rmdir()
-
-
 def main() -> int:
     """Print every problem to stderr; return the exit status, 1 if there was one."""
     # Percent-encoded, no answer can end the string: answers stay data.
     answers: dict[str, object] = json.loads(unquote("{{ cookiecutter | jsonify | urlencode }}"))
     found = problems(answers)
-    taken = None if found else name_taken(str(answers["project_slug"]))
-    said = None if found else name_problem(answers, taken)
-    if said and taken and answers.get("_require_unused_name"):
-        found = [said]
-    elif said:
-        print(f"Warning: {said}", file=sys.stderr)
     sys.stderr.writelines(f"{line}\n" for line in found)
-    if found and "_output_dir" in answers:
-        output_dir = Path(str(answers["_output_dir"])).resolve()
-        os.chdir(output_dir)
-        remove_nested(output_dir, str(answers.get("project_slug")))
     return 1 if found else 0
 
 

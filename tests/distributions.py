@@ -1,6 +1,7 @@
 """Small real distributions, made in a millisecond where a test needs many of them."""
 
 import io
+import re
 import tarfile
 import zipfile
 from hashlib import sha256
@@ -66,13 +67,15 @@ def sdist(
 def core_metadata(
     project: str, version: str, requires: tuple[str, ...] = (), requires_python: str = ">=3.11"
 ) -> str:
-    """Return METADATA or PKG-INFO (core metadata 2.3)."""
+    """Return METADATA or PKG-INFO (core metadata 2.3), with the extras that `requires` names."""
+    extras = sorted(set(re.findall(r"extra == '([^']+)'", "".join(requires))))
     lines = [
         "Metadata-Version: 2.3",
         f"Name: {project}",
         f"Version: {version}",
         f"Requires-Python: {requires_python}",
         *(f"Requires-Dist: {requirement}" for requirement in requires),
+        *(f"Provides-Extra: {extra}" for extra in extras),
     ]
     return "\n".join(lines) + "\n\n"
 

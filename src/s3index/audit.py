@@ -75,16 +75,17 @@ def observe(
         wanted += [page, *site.project_keys(index, name), *claims]
     objects = yield from get_all(wanted)
     found = [_observed(name, folder[name], index, objects) for name in names]
-    stats = [
-        Stat(key, deep) for one in found for key in sorted(one.keys) if _is_distribution(key, one)
-    ]
-    metadata = [f"{key}.metadata" for one in found for key in _wheels(one, index)]
-    replies = yield from ask([*stats, *map(Get, metadata)])
-    facts = dict(zip((stat.key for stat in stats), replies[: len(stats)], strict=True))
-    bodies = dict(zip(metadata, replies[len(stats) :], strict=True))
+    # A release that was made since the keys were listed has its files, too: what pages and claims
+    # name is asked for, listed or not.
+    files = {one.name: _distributions(one, index) for one in found}
+    wheels = {one.name: [f"{key}.metadata" for key in _wheels(one, index)] for one in found}
+    stats = [Stat(key, deep) for keys in files.values() for key in keys]
+    metadata = [Get(key) for keys in wheels.values() for key in keys]
+    replies = iter((yield from ask([*stats, *metadata])))
     for one in found:
-        one.facts = {key: facts[key] for key in one.keys if key in facts}
-        one.metadata = {f"{key}.metadata": bodies[f"{key}.metadata"] for key in _wheels(one, index)}
+        one.facts = dict(zip(files[one.name], replies, strict=False))
+    for one in found:
+        one.metadata = dict(zip(wheels[one.name], replies, strict=False))
     return found
 
 
@@ -126,8 +127,8 @@ def should_be(one: Observed, index: Index) -> list[File]:
     names = {file.filename for file in listed} | claimed
     one.notes += [
         f"{key}: stored, but part of no release"
-        for key in sorted(one.facts)
-        if key.rpartition("/")[2] not in names
+        for key, facts in one.facts.items()
+        if facts and key.rpartition("/")[2] not in names
     ]
     files = [file for file in listed if _present(file, one, index)]
     if one.stored is None and files:
@@ -212,12 +213,21 @@ def _is_distribution(key: str, one: Observed) -> bool:
         return False
 
 
+def _distributions(one: Observed, index: Index) -> list[str]:
+    """Return the keys of the wheels and sdists that are in a folder, or that anything names."""
+    stored = {key for key in one.keys if _is_distribution(key, one)}
+    return sorted(stored | {index.file(one.name, file.filename) for file in _named(one, index)})
+
+
 def _wheels(one: Observed, index: Index) -> list[str]:
     """Return the keys of the wheels whose core metadata a page or a claim names."""
-    files = [*(one.page.files if one.page else ()), *_copy(one, index)]
-    files += [file for claim in one.claims.values() for file in claim.files]
-    named = {index.file(one.name, file.filename) for file in files if file.core_metadata}
-    return sorted(key for key in named if key in one.keys)
+    files = (file for file in _named(one, index) if file.core_metadata)
+    return sorted({index.file(one.name, file.filename) for file in files})
+
+
+def _named(one: Observed, index: Index) -> list[File]:
+    claimed = (file for claim in one.claims.values() for file in claim.files)
+    return [*(one.page.files if one.page else ()), *_copy(one, index), *claimed]
 
 
 def _copy(one: Observed, index: Index) -> tuple[File, ...]:

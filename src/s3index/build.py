@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from s3index.errors import Refused
@@ -17,8 +18,19 @@ def build(root: Path, into: Path) -> list[Path]:
     if poetry is None:
         raise Refused("Poetry is not installed, or not on PATH. Install it, or name built files.")
     command = [poetry, "build", "--no-interaction", "--output", str(into)]
+    environment = dict(os.environ)
+    if environment.get("VIRTUAL_ENV") == sys.prefix:
+        # `uv run publish.py` names the publisher's environment; Poetry would take it for the
+        # library's, whose Python may be another.
+        del environment["VIRTUAL_ENV"]
     done = subprocess.run(
-        command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False
+        command,
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()

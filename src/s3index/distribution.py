@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import re
 import tarfile
 import zipfile
@@ -22,14 +23,18 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from s3index.errors import Refused
 
 LARGEST_PUT = 5 * 1024**3
 """Bytes that S3 takes in one PutObject; a conditional PUT cannot be larger."""
-LARGEST_METADATA = 8 * 1024**2
+LARGEST_METADATA = 2 * 1024**2
 """Bytes of core metadata that are read; a few lines in an archive can inflate to gigabytes."""
+LONGEST_NAME = 200
+"""Characters of a name or a version."""
+LONGEST_TEXT = 500
+"""Characters of a free text, such as Requires-Python or the reason of a yank."""
 DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -91,6 +96,11 @@ def read(path: Path) -> Distribution:
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     requires_python = metadata.requires_python
+    # A longer one could be written on a page, but not be read from it.
+    if max(len(project), len(str(version))) > LONGEST_NAME:
+        raise Refused(f"{path.name:.99}… has a name or a version of over {LONGEST_NAME} characters.")
+    if requires_python is not None and len(str(requires_python)) > LONGEST_TEXT:
+        raise Refused(f"{path.name} says more than {LONGEST_TEXT} characters of Requires-Python.")
     return Distribution(
         path=path,
         filename=path.name,
@@ -155,6 +165,10 @@ def wheel_metadata(file: BinaryIO, name: str) -> bytes:
     folder of the project and version in its filename, `name`.
     """
     with _intact(name, "wheel"), zipfile.ZipFile(file) as archive:
+        methods = {member.compress_type for member in archive.infolist()}
+        if methods - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            # LZMA's header says how much memory to take, and not every installer knows the others.
+            raise zipfile.BadZipFile("a wheel is stored or deflated")
         found = [member for member in archive.namelist() if _is_metadata(member)]
         if len(found) != 1 or not _belongs(found[0], name):
             raise Refused(
@@ -173,7 +187,7 @@ def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
     """Return PKG-INFO of an sdist (PEP 643), having read the archive to its end."""
     found = []
     with _intact(name, "sdist"):
-        with tarfile.open(fileobj=file, mode="r:gz") as archive:
+        with gzip.open(file) as stream, tarfile.open(fileobj=_Careful(stream)) as archive:
             for member in archive:
                 if member.isfile() and member.name.split("/")[1:] == ["PKG-INFO"]:
                     content = archive.extractfile(member)
@@ -186,6 +200,24 @@ def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
     if len(found) != 1:
         raise Refused(f"{name} holds {len(found)} PKG-INFO; an sdist holds one. Build it again.")
     return found[0]
+
+
+class _Careful(io.RawIOBase):
+    """A stream for tarfile, which reads a member's extended header whole, however large."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= LARGEST_METADATA + 1:
+            raise tarfile.ReadError("a header that is too large")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 @contextmanager
@@ -205,7 +237,7 @@ def _belongs(member: str, filename: str) -> bool:
     name, _, version = member.partition(".dist-info/")[0].partition("-")
     try:
         return (canonicalize_name(name), Version(version)) == parse_filename(filename)
-    except InvalidVersion:
+    except ValueError:  # not a version, or one with more digits than int reads
         return False
 
 
@@ -225,4 +257,10 @@ def _validated(content: bytes, name: str) -> Metadata:
         raise Refused(
             f"{name} has core metadata that installers refuse: {wrong:.500}. Correct it in "
             "pyproject.toml and build again."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        # More digits or parentheses than Python reads.
+        raise Refused(
+            f"{name} has core metadata that installers refuse: {error!s:.500}. Correct it and "
+            "build again."
         ) from None

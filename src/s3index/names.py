@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-PATIENCE = 10
+PATIENCE = 60
 """Seconds to wait for pip's answer."""
 
 

@@ -21,7 +21,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
-from s3index.distribution import Distribution, parse_filename
+from s3index.distribution import LONGEST_NAME, Distribution, parse_filename
+from s3index.distribution import LONGEST_TEXT as LONGEST_TEXT
 from s3index.errors import Refused
 from s3index.settings import NAME
 
@@ -29,12 +30,10 @@ CONTENT_TYPE = "application/vnd.pypi.simple.v1+json"
 API_VERSION = "1.1"
 LARGEST = 64 * 1024**2
 """Bytes of a document that are read: some hundred thousand files."""
-LONGEST_TEXT = 500
-"""Characters of a free text, such as the reason of a yank."""
 HIGHEST = 2**52
 """The highest serial that is believed; no project has a billion releases."""
 
-Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", max_length=200)]
+Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", max_length=LONGEST_NAME)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Serial = Annotated[int, Meta(ge=0, le=HIGHEST)]
 Line = Annotated[
@@ -147,7 +146,7 @@ class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "upl
     """
 
     name: Name
-    version: Annotated[str, Meta(max_length=200)]
+    version: Annotated[str, Meta(max_length=LONGEST_NAME)]
     files: tuple[File, ...]
     time: Time
     uploaded_by: Line | None = None
@@ -162,7 +161,7 @@ class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "upl
 class Latest(Struct, frozen=True):
     """A project's newest release."""
 
-    version: Annotated[str, Meta(max_length=200)]
+    version: Annotated[str, Meta(max_length=LONGEST_NAME)]
     files: tuple[File, ...]
 
 
@@ -390,7 +389,7 @@ def join(records: Records, others: Iterable[Record]) -> dict[str, Record]:
     known = dict(records)
     for other in others:
         there = known.setdefault(other.name, other)
-        if there.team == other.team and other.last_serial > there.last_serial:
+        if there.team in (None, other.team) and other.last_serial > there.last_serial:
             known[other.name] = other
     return known
 

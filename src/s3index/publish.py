@@ -16,7 +16,7 @@ files.
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import sha256
 
@@ -95,7 +95,7 @@ def publish(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[
     found = state.snapshot
     if state.released:
         return Outcome((yield from change(index, found, lambda page: page)))
-    claim = yield from _claim(index, state)
+    claim, found = yield from _claim(index, state)
     yield from _create(files, index, state.stored)
     written = yield from change(index, found, lambda page: pages.add(page, claim.files))
     return Outcome.FIRST if found.stored is None else Outcome(written)
@@ -230,21 +230,34 @@ def claim_put(key: str, claim: Claim) -> Put:
     return Put(key, body, sha256(body).hexdigest(), "application/json", IMMUTABLE)
 
 
-def _claim(index: Index, state: Prepared) -> Steps[Claim]:
-    """Claim the release and, the first time, the name; return the claim that holds."""
+def _claim(index: Index, state: Prepared) -> Steps[tuple[Claim, Snapshot]]:
+    """Claim the release and, the first time, the name.
+
+    Returns the claim that holds, and the snapshot with the name's page as it is now.
+    """
     found, project = state.snapshot, state.snapshot.page.name
-    puts = [] if state.claimed else [claim_put(state.key, state.claim)]
     owned = index.organization_page(project)
+    puts = {} if state.claimed else {state.key: claim_put(state.key, state.claim)}
     if found.project[owned] is None:
         empty = site.organization_page(pages.new_project(project), index)
-        puts.append(derived_put(owned, empty, None))
-    replies = yield from ask(puts)
-    lost = [put.key for put, reply in zip(puts, replies, strict=True) if not reply]
-    others = yield from get_all(lost)
-    _refuse_taken(index, project, others.get(owned))
-    other = others.get(state.key)
+        puts[owned] = derived_put(owned, empty, None)
+    there: dict[str, Stored | None] = {}
+    # An object can be neither ours nor another's yet: where two conditional writes meet, S3 may
+    # refuse both.
+    while wanted := [put for key, put in puts.items() if not there.get(key)]:
+        replies = yield from ask(wanted)
+        there |= {
+            put.key: Stored(put.body, reply.etag)
+            for put, reply in zip(wanted, replies, strict=True)
+            if reply and isinstance(put.body, bytes)
+        }
+        there |= yield from get_all([put.key for put in wanted if not there.get(put.key)])
+    _refuse_taken(index, project, there.get(owned))
+    found = replace(found, project={**found.project, owned: there.get(owned, found.project[owned])})
+    holding = there.get(state.key)
     version = Version(state.claim.version)
-    return _same_claim(other, state.key, state.claim, version) if other else state.claim
+    claim = state.claim
+    return _same_claim(holding, state.key, claim, version) if holding else claim, found
 
 
 def _same_claim(stored: Stored, key: str, ours: Claim, version: Version) -> Claim:

@@ -58,14 +58,16 @@ def serials_of(body: bytes) -> dict[str, int]:
     }
 
 
-def same_state(body: bytes, other: bytes) -> bool:
-    """Tell whether an object is what another version of s3index or dumb-pypi makes of `other`.
+def same_state(key: str, body: bytes, other: bytes) -> bool:
+    """Tell whether HTML is what another version of s3index or dumb-pypi makes of `other`.
 
-    A team's libraries need not all use the same version of the publisher.
+    A team's libraries need not all use the same version of the publisher. What clients read says
+    the same in all of them.
     """
     by = RENDERED_BY.findall(body)
     return (
-        bool(by)
+        content_type(key) == HTML
+        and bool(by)
         and by[-1] != RENDERER.encode()
         and serials_of(body) == serials_of(other)
         and set(DIGEST.findall(body)) == set(DIGEST.findall(other))

@@ -142,5 +142,5 @@ def _differences(objects: Objects, expected: Mapping[str, bytes]) -> Iterator[st
         body = expected[key]
         if stored is None:
             yield f"{key}: missing"
-        elif stored.body != body and not site.same_state(stored.body, body):
+        elif stored.body != body and not site.same_state(key, stored.body, body):
             yield f"{key}: not what the pages give"

@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from s3index.__main__ import app
-from s3index.config import Config, load
+from s3index.settings import load
 from tests.commands import start
 from tests.protocol.standin import Answer, Seen, StandIn, standing_in
+from tests.world import Library
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -55,7 +56,7 @@ def repository(
     root: Path,
     settings: Mapping[str, object] = {},
     url: str | None = "https://github.com/acme/acme-common",
-) -> Config:
+) -> Library:
     """Write the pyproject.toml of acme-common, team devtools, and return what it says.
 
     `settings` replace those of [tool.s3index] or come to them; None takes one away. `url` is
@@ -77,11 +78,12 @@ def repository(
         f'[project]\nname = "acme-common"\nversion = "0.1.0"\n{urls}'
         f"[tool.s3index]\n{''.join(lines)}"
     )
-    return load(root)
+    index, project = load(root)
+    return Library(index, root, project.name, project.stated)
 
 
 def provision(
-    config: Config, *options: str, exits: int = 0, env: Mapping[str, str] = {}
+    library: Library, *options: str, exits: int = 0, env: Mapping[str, str] = {}
 ) -> tuple[str, str]:
     """Run `s3index provision` to its end; return what it printed, stdout and stderr.
 
@@ -89,11 +91,11 @@ def provision(
     since boto3 keeps the credentials that it once found.
     """
     if env:
-        process = start(config.root, "provision", *options, env=env)
+        process = start(library.root, "provision", *options, env=env)
         stdout, stderr = process.communicate()
         status = process.returncode
     else:
-        with chdir(config.root):
+        with chdir(library.root):
             result = CliRunner().invoke(app, ["provision", *options], catch_exceptions=False)
         stdout, stderr, status = result.stdout, result.stderr, result.exit_code
     assert status == exits, stdout + stderr

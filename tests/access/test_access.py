@@ -39,11 +39,11 @@ LIST = "?list-type=2"
 @pytest.fixture
 def stored(account: str, tmp_path: Path) -> Path:
     """Provision the bucket of an index, publish into it, and put other objects beside it."""
-    config = repository(tmp_path, {"url": f"{account}/{BUCKET}"})
+    library = repository(tmp_path, {"url": f"{account}/{BUCKET}"})
     s3 = boto3.client("s3", "eu-central-1")
-    provision(config, "--bucket-only")
+    provision(library, "--bucket-only")
     s3.delete_bucket_policy(Bucket=BUCKET)
-    release(config, wheel(tmp_path), sdist(tmp_path))
+    release(library, wheel(tmp_path), sdist(tmp_path))
     s3.put_object(Bucket=BUCKET, Key="private/notes.txt", Body=b"notes")
     s3.put_object(Bucket=BUCKET, Key="index.html", Body=b"index")
     everything = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}
@@ -58,8 +58,8 @@ def reader(
     account: str, root: Path, settings: Mapping[str, object], **context: str
 ) -> Iterator[str]:
     """Yield the bucket's address for a reader in a context, such as a source address."""
-    config = repository(root, settings)
-    policy = bucket_policy(config, readers(config))
+    library = repository(root, settings)
+    policy = bucket_policy(library.index, readers(library.project))
     with standing_in(guarding(policy, [], **context), account) as stand_in:
         yield f"{stand_in.url}/{BUCKET}"
 
@@ -139,8 +139,8 @@ def test_plain_http_is_refused(account: str, stored: Path, settings: Mapping[str
         for key in (*PAGES, LIST):
             assert status(f"{bucket}/{key}") == 403, key
     # Whoever asks, whatever for: also the administrator with a signature.
-    config = repository(stored, settings)
-    policy = bucket_policy(config, readers(config))
+    library = repository(stored, settings)
+    policy = bucket_policy(library.index, readers(library.project))
     tls = {name.replace("_", ":"): value for name, value in context.items()}
     for action, key in (("s3:PutObject", "/x"), ("s3:DeleteBucket", ""), ("s3:GetObject", "/x")):
         request = Request(action, f"arn:aws:s3:::{BUCKET}{key}", "administrator", tls)
@@ -149,8 +149,8 @@ def test_plain_http_is_refused(account: str, stored: Path, settings: Mapping[str
 
 @pytest.mark.parametrize("kind", ["networks", "vpc_endpoints"])
 def test_an_empty_list_lets_nobody_in(tmp_path: Path, kind: str) -> None:
-    config = repository(tmp_path, NETWORK | {kind: []})
-    policy = bucket_policy(config, readers(config))
+    library = repository(tmp_path, NETWORK | {kind: []})
+    policy = bucket_policy(library.index, readers(library.project))
     sids = [statement["Sid"] for statement in policy["Statement"]]
     assert sids == [
         *(["S3indexNetworksRead", "S3indexNetworksList"] if kind == "vpc_endpoints" else []),
@@ -177,7 +177,7 @@ ONCE = {
 def test_files_are_created_once_and_pages_swapped(
     tmp_path: Path, access: Readers, name: str
 ) -> None:
-    policy = bucket_policy(repository(tmp_path), access)
+    policy = bucket_policy(repository(tmp_path).index, access)
     tls = {"aws:SecureTransport": "true"}
     arn = f"arn:aws:s3:::{BUCKET}/packages/devtools/x/{name}"
     swap = Request("s3:PutObject", arn, "role", tls | {"s3:if-match": "etag"})

@@ -3,7 +3,6 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from s3index.config import Config
 from tests.access.administrator import (
     BUCKET,
     DENIALS,
@@ -18,6 +17,7 @@ from tests.access.administrator import (
     repository,
     statements,
 )
+from tests.world import Library
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -105,7 +105,7 @@ BY_HAND = {
 
 
 def test_what_was_changed_by_hand_is_put_back(
-    acme: Config, storage: "S3Client", iam: "IAMClient"
+    acme: Library, storage: "S3Client", iam: "IAMClient"
 ) -> None:
     provision(acme)
     expected = bucket_state(storage)
@@ -118,7 +118,7 @@ def test_what_was_changed_by_hand_is_put_back(
     assert bucket_state(storage) == expected
 
 
-def test_from_public_to_network_and_back(acme: Config, storage: "S3Client") -> None:
+def test_from_public_to_network_and_back(acme: Library, storage: "S3Client") -> None:
     provision(acme, "--bucket-only")
     before = bucket_state(storage)
     provision(repository(acme.root, NETWORK), "--bucket-only")
@@ -132,7 +132,7 @@ def test_from_public_to_network_and_back(acme: Config, storage: "S3Client") -> N
     assert bucket_state(storage) == before
 
 
-def test_foreign_statements_stay_and_are_told(acme: Config, storage: "S3Client") -> None:
+def test_foreign_statements_stay_and_are_told(acme: Library, storage: "S3Client") -> None:
     provision(acme, "--bucket-only")
     policy = json.loads(storage.get_bucket_policy(Bucket=BUCKET)["Policy"])
     audit = {
@@ -157,7 +157,7 @@ def test_foreign_statements_stay_and_are_told(acme: Config, storage: "S3Client")
     assert list(statements(found))[2:] == READERS["public"] + DENIALS
 
 
-def test_a_policy_of_one_statement_that_is_no_list(acme: Config, storage: "S3Client") -> None:
+def test_a_policy_of_one_statement_that_is_no_list(acme: Library, storage: "S3Client") -> None:
     storage.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=LOCATION)
     audit = {
         "Sid": "Audit",
@@ -174,7 +174,7 @@ def test_a_policy_of_one_statement_that_is_no_list(acme: Config, storage: "S3Cli
     assert list(statements(found)) == ["Audit", *READERS["public"], *DENIALS]
 
 
-def test_further_policies_of_the_role_are_told(acme: Config, iam: "IAMClient") -> None:
+def test_further_policies_of_the_role_are_told(acme: Library, iam: "IAMClient") -> None:
     provision(acme, "--role-only")
     wide = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [wide]})

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from s3index.config import Config
 from tests.access.administrator import provision, recorded
 from tests.commands import s3index
 from tests.distributions import wheel
 from tests.protocol.standin import Answer, Seen, error
+from tests.world import Library
 
 SKEWED = error(
     403,
@@ -58,7 +58,7 @@ def said(name: str) -> str:
 
 @pytest.mark.parametrize("case", ANSWERS)
 def test_provisioning_with_a_wrong_clock(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch, case: str
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     answer, name = ANSWERS[case]
     options = "--bucket-only" if case == "S3" else "--role-only"
@@ -67,7 +67,7 @@ def test_provisioning_with_a_wrong_clock(
 
 
 def test_publishing_with_a_wrong_clock(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with recorded(account, monkeypatch, always(SKEWED)) as stand_in:
         assert s3index(acme.root, "publish", wheel(tmp_path), exits=1) == said(ANSWERS["S3"][1])
@@ -75,7 +75,7 @@ def test_publishing_with_a_wrong_clock(
 
 
 def test_a_wrong_secret_is_still_called_one(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = denied("SignatureDoesNotMatch", "The request signature we calculated does not match.")
     with recorded(account, monkeypatch, always(answer)):

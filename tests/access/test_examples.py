@@ -160,6 +160,7 @@ def test_terraform_makes_the_same(settings: dict[str, Any], provisioned: dict[st
         "data.aws_caller_identity.current.account_id": ACCOUNT,
         "var.bucket": "acme-packages",
         "var.team": "devtools",
+        "var.project": "acme-common",
         "var.subject": SUBJECT,
         r'join("\", \"", var.networks)': '", "'.join(settings["networks"]),
         r'join("\", \"", var.vpc_endpoints)': '", "'.join(settings["vpc_endpoints"]),

@@ -17,7 +17,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from s3index import policies
-from s3index.config import Config
 from tests.access.administrator import (
     BUCKET,
     REGION,
@@ -33,6 +32,7 @@ from tests.access.judge import Request, applies, guarding, verdict
 from tests.commands import s3index
 from tests.distributions import sdist, wheel
 from tests.protocol.standin import standing_in
+from tests.world import Library
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -62,12 +62,13 @@ NEIGHBOURS = [
 
 @dataclass
 class Session:
-    """A session of the role: its credentials as variables, a client, and every request so far."""
+    """A session of the role, an administrator beside it, and every request so far."""
 
-    config: Config
+    library: Library
     env: dict[str, str]
     s3: "S3Client"
     administrator: "S3Client"
+    administrators_env: dict[str, str]
     requests: list[Request]
 
     def written(self) -> set[str]:
@@ -80,10 +81,11 @@ class Session:
 @pytest.fixture
 def session(account: str, tmp_path: Path) -> Iterator[Session]:
     """Provision two buckets, sign in as the publisher of one, and hold everybody to policies."""
-    config = repository(tmp_path)
+    library = repository(tmp_path)
     provision(repository(tmp_path, {"bucket": "acme-others"}), "--bucket-only")
     provision(repository(tmp_path))
-    root = signed_in(user("*"))
+    administrator = user("*")
+    root = signed_in(administrator)
     policy = json.loads(root.get_bucket_policy(Bucket=BUCKET)["Policy"])
     # moto would take its denials on condition for denials.
     for bucket in (BUCKET, "acme-others"):
@@ -103,33 +105,35 @@ def session(account: str, tmp_path: Path) -> Iterator[Session]:
     with standing_in(rule, account) as stand_in:
         enforce(account)
         client = signed_in(env, stand_in.url)
-        yield Session(config, env | {"AWS_ENDPOINT_URL_S3": stand_in.url}, client, root, requests)
+        address = {"AWS_ENDPOINT_URL_S3": stand_in.url}
+        yield Session(library, env | address, client, root, administrator | address, requests)
 
 
-def built(config: Config, version: str) -> list[Path]:
-    text = (config.root / "pyproject.toml").read_text()
-    (config.root / "pyproject.toml").write_text(
-        text.replace(f'version = "{config.version}"', f'version = "{version}"')
+def built(library: Library, version: str) -> list[Path]:
+    text = (library.root / "pyproject.toml").read_text()
+    (library.root / "pyproject.toml").write_text(
+        text.replace(f'version = "{library.version}"', f'version = "{version}"')
     )
-    shutil.rmtree(config.root / "dist", ignore_errors=True)
-    (config.root / "dist").mkdir()
+    shutil.rmtree(library.root / "dist", ignore_errors=True)
+    (library.root / "dist").mkdir()
     return [
-        wheel(config.root / "dist", version=version),
-        sdist(config.root / "dist", version=version),
+        wheel(library.root / "dist", version=version),
+        sdist(library.root / "dist", version=version),
     ]
 
 
 def test_every_command_is_allowed_and_no_allowed_action_is_unused(session: Session) -> None:
-    config, env = session.config, session.env
-    s3index(config.root, "publish", *built(config, "0.1.0"), env=env)
-    s3index(config.root, "publish", *built(config, "0.2.0"), env=env)
-    s3index(config.root, "publish", *built(config, "0.2.0"), env=env)
-    s3index(config.root, "yank", "0.1.0", "--reason", "it leaks", env=env)
-    s3index(config.root, "unyank", "0.1.0", env=env)
-    s3index(config.root, "verify", "--project", env=env)
-    s3index(config.root, "verify", "--deep", env=env)
+    library, env = session.library, session.env
+    s3index(library.root, "publish", *built(library, "0.1.0"), env=env)
+    files = built(library, "0.2.0")
+    s3index(library.root, "publish", *files, env=env)
+    s3index(library.root, "publish", *files, env=env)
+    s3index(library.root, "yank", "0.1.0", "--reason", "it leaks", env=env)
+    s3index(library.root, "unyank", "0.1.0", env=env)
+    s3index(library.root, "verify", "--project", env=env)
+    s3index(library.root, "verify", "--deep", env=env)
 
-    policy = policies.publisher_policy(config)
+    policy = policies.publisher_policy(library.index, library.name)
     assert [one for one in session.requests if verdict(policy, one) != "Allow"] == []
     granted = [
         {"Effect": "Allow", "Action": statement["Action"], "Resource": resource}
@@ -169,8 +173,8 @@ def taken_over(keys: set[str]) -> set[str]:
 
 
 def test_neighbours_cannot_be_taken_over(session: Session) -> None:
-    config = session.config
-    s3index(config.root, "publish", *built(config, "0.1.0"), env=session.env)
+    library = session.library
+    s3index(library.root, "publish", *built(library, "0.1.0"), env=session.env)
     ours = session.written()
     theirs = taken_over(ours)
     assert {
@@ -239,8 +243,8 @@ DENIED: dict[str, Denied] = {
 
 
 def test_the_role_may_do_nothing_else(session: Session) -> None:
-    config = session.config
-    s3index(config.root, "publish", *built(config, "0.1.0"), env=session.env)
+    library = session.library
+    s3index(library.root, "publish", *built(library, "0.1.0"), env=session.env)
     everything = _objects(session)
     for what, attempt in DENIED.items():
         with denied(what):

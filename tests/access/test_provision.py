@@ -9,7 +9,6 @@ from urllib.parse import parse_qs
 import boto3
 import pytest
 
-from s3index.config import Config
 from tests.access.administrator import (
     ACCOUNT,
     BUCKET,
@@ -25,9 +24,11 @@ from tests.access.administrator import (
     provision,
     recorded,
     repository,
+    statements,
     writes,
 )
 from tests.protocol.standin import Answer, Seen
+from tests.world import Library
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -58,7 +59,7 @@ def test_the_bucket_that_it_makes(
     assert boto3.client("iam", region_name=REGION).list_roles()["Roles"] == []
 
 
-def test_the_role_that_it_makes(acme: Config, iam: "IAMClient", storage: "S3Client") -> None:
+def test_the_role_that_it_makes(acme: Library, iam: "IAMClient", storage: "S3Client") -> None:
     printed, _ = provision(acme, "--role-only")
     assert storage.list_buckets()["Buckets"] == []
     provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
@@ -80,7 +81,7 @@ def test_the_role_that_it_makes(acme: Config, iam: "IAMClient", storage: "S3Clie
 
 
 def test_each_step_is_told_and_a_second_run_changes_nothing(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = provision(acme)
     assert list(done(first)) == RESOURCES
@@ -96,7 +97,7 @@ def test_each_step_is_told_and_a_second_run_changes_nothing(
 
 @pytest.mark.parametrize("before", [(), ("--bucket-only",), ("--role-only",)])
 def test_a_dry_run_writes_nothing_and_tells_what_it_would(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...]
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...]
 ) -> None:
     if before:
         provision(acme, *before)
@@ -115,7 +116,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_it_would(
 
 
 def test_the_block_comes_before_the_policy(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # S3 refuses a public policy while the block is on; a new bucket on AWS has it on.
     with recorded(account, monkeypatch) as stand_in:
@@ -126,7 +127,7 @@ def test_the_block_comes_before_the_policy(
 
 
 def test_a_provider_that_others_made_gets_our_audience_too(
-    acme: Config, iam: "IAMClient", account: str, monkeypatch: pytest.MonkeyPatch
+    acme: Library, iam: "IAMClient", account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     github = "https://token.actions.githubusercontent.com"
     iam.create_open_id_connect_provider(Url=github, ClientIDList=["another"])
@@ -150,7 +151,7 @@ def test_a_provider_that_others_made_gets_our_audience_too(
     assert not set(names) & set(writes(stand_in))
 
 
-def test_the_commands_for_github(acme: Config) -> None:
+def test_the_commands_for_github(acme: Library) -> None:
     printed, _ = provision(acme, "--role-only")
     role = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
     environment = "repos/acme/acme-common/environments/release"
@@ -166,6 +167,33 @@ def test_the_commands_for_github(acme: Config) -> None:
     printed, _ = provision(with_ids, "--role-only")
     assert "sub_claim_prefix" not in printed
     assert done(printed)["trust of the role"] == "changed"
+
+
+def test_a_role_and_a_bucket_of_0_2_0_are_adjusted(
+    acme: Library, iam: "IAMClient", storage: "S3Client"
+) -> None:
+    provision(acme)
+    team = {
+        "Sid": "ReadAndWriteOwnTeam",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": [
+            f"arn:aws:s3:::{BUCKET}/packages/devtools/*",
+            f"arn:aws:s3:::{BUCKET}/dumb-pypi/devtools/*",
+        ],
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [team]})
+    iam.put_role_policy(RoleName=ROLE, PolicyName="s3index-publish", PolicyDocument=document)
+    policy = storage.get_bucket_policy(Bucket=BUCKET)["Policy"]
+    before = policy.replace(f'"arn:aws:s3:::{BUCKET}/simple/*",', "")
+    assert before != policy
+    storage.put_bucket_policy(Bucket=BUCKET, Policy=before)
+    for option, resource in (("--bucket-only", RESOURCES[6]), ("--role-only", RESOURCES[11])):
+        told = done(provision(acme, option)[0])
+        assert {name for name, what in told.items() if what != "unchanged"} == {resource}
+    inline: Any = iam.get_role_policy(RoleName=ROLE, PolicyName="s3index-publish")
+    assert "ReadAndWriteOwnTeam" not in statements(inline["PolicyDocument"])
+    assert storage.get_bucket_policy(Bucket=BUCKET)["Policy"] == policy
 
 
 def test_us_east_1_which_is_no_location(account: str, tmp_path: Path, storage: "S3Client") -> None:

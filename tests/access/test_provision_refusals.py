@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from s3index.config import Config
 from tests.access.administrator import (
     BUCKET,
     LOCATION,
@@ -19,6 +18,7 @@ from tests.access.administrator import (
     variables,
 )
 from tests.protocol.standin import Answer, Seen, error
+from tests.world import Library
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,7 +28,7 @@ ADMINISTRATOR = "Sign in as an administrator"
 
 @pytest.mark.parametrize("answer", [(501, "NotImplemented"), (405, "MethodNotAllowed")])
 def test_settings_that_a_server_does_not_know(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str]
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str]
 ) -> None:
     status, name = answer
 
@@ -46,14 +46,14 @@ def test_settings_that_a_server_does_not_know(
     assert done(printed)["bucket policy for access = public"] == "created"
 
 
-def refusal(acme: Config, *options: str, env: dict[str, str] | None = None) -> str:
+def refusal(acme: Library, *options: str, env: dict[str, str] | None = None) -> str:
     _, said = provision(acme, *options, exits=1, env=env or {})
     assert said.startswith("Error: ")
     assert len(said.splitlines()) <= 2, said
     return said
 
 
-def test_a_bucket_of_another_account(acme: Config, storage: "S3Client") -> None:
+def test_a_bucket_of_another_account(acme: Library, storage: "S3Client") -> None:
     sts = boto3.client("sts", region_name=REGION)
     theirs = sts.assume_role(
         RoleArn="arn:aws:iam::111111111111:role/theirs", RoleSessionName="theirs"
@@ -65,7 +65,7 @@ def test_a_bucket_of_another_account(acme: Config, storage: "S3Client") -> None:
 
 
 def test_a_name_that_another_account_has_just_taken(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rule(seen: Seen) -> Answer | None:
         if seen.method == "PUT":
@@ -79,7 +79,7 @@ def test_a_name_that_another_account_has_just_taken(
     )
 
 
-def test_a_bucket_in_another_region(acme: Config) -> None:
+def test_a_bucket_in_another_region(acme: Library) -> None:
     boto3.client("s3", "eu-west-1").create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
@@ -89,7 +89,7 @@ def test_a_bucket_in_another_region(acme: Config) -> None:
     )
 
 
-def test_rights_for_the_bucket_are_missing(acme: Config, account: str) -> None:
+def test_rights_for_the_bucket_are_missing(acme: Library, account: str) -> None:
     somebody = user()
     enforce(account)
     said = refusal(acme, env=somebody)
@@ -97,7 +97,7 @@ def test_rights_for_the_bucket_are_missing(acme: Config, account: str) -> None:
     assert f"{ADMINISTRATOR} of the bucket's account" in said
 
 
-def test_rights_for_the_role_are_missing(acme: Config, account: str) -> None:
+def test_rights_for_the_role_are_missing(acme: Library, account: str) -> None:
     somebody = user("s3:*")
     enforce(account)
     # The duties are split.
@@ -107,33 +107,33 @@ def test_rights_for_the_role_are_missing(acme: Config, account: str) -> None:
     assert f"{ADMINISTRATOR}, or set up only the bucket with --bucket-only." in said
 
 
-def test_credentials_are_missing(acme: Config) -> None:
+def test_credentials_are_missing(acme: Library) -> None:
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     said = "There are no AWS credentials. Sign in (`aws sso login`, or set AWS_PROFILE)"
     assert said in refusal(acme, env=nobody)
     assert said in refusal(acme, "--role-only", env=nobody)
 
 
-def test_credentials_are_wrong(acme: Config, account: str) -> None:
+def test_credentials_are_wrong(acme: Library, account: str) -> None:
     enforce(account)
     assert "The AWS credentials are not valid (InvalidAccessKeyId)." in refusal(acme)
     said = refusal(acme, "--role-only")
     assert "The AWS credentials are not valid (InvalidClientTokenId)." in said
 
 
-def test_the_server_is_not_there(acme: Config) -> None:
+def test_the_server_is_not_there(acme: Library) -> None:
     said = refusal(acme, env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"})
     assert f"Bucket {BUCKET} cannot be reached: Could not connect" in said
 
 
-def test_options_that_exclude_each_other(acme: Config) -> None:
+def test_options_that_exclude_each_other(acme: Library) -> None:
     _, said = provision(acme, "--bucket-only", "--role-only", exits=2)
     assert "exclude each other" in said
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_plain_http_endpoint_is_warned_about(
-    acme: Config, account: str, monkeypatch: pytest.MonkeyPatch, scheme: str
+    acme: Library, account: str, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     # Nobody listens there: it is said before the first request.
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"{scheme}://127.0.0.1:9")

@@ -33,8 +33,8 @@ def assumed(trust: policies.Policy, claims: dict[str, str], provider: str = PROV
 
 
 def test_only_the_release_environment_of_the_repository_gets_the_role(tmp_path: Path) -> None:
-    config = repository(tmp_path)
-    trust = policies.publisher_trust(config, publisher(config), "123456789012")
+    library = repository(tmp_path)
+    trust = policies.publisher_trust(library.index, publisher(library.project), "123456789012")
     assert assumed(trust, CLAIMS)
     sub, aud = "token.actions.githubusercontent.com:sub", "token.actions.githubusercontent.com:aud"
     for subject in SUBJECTS:
@@ -46,8 +46,8 @@ def test_only_the_release_environment_of_the_repository_gets_the_role(tmp_path: 
 
 
 def test_numbers_of_owner_and_repository_are_part_of_the_subject(tmp_path: Path) -> None:
-    config = repository(tmp_path, {"github_subject": "repo:acme@1/acme-common@2"})
-    trust = policies.publisher_trust(config, publisher(config), "123456789012")
+    library = repository(tmp_path, {"github_subject": "repo:acme@1/acme-common@2"})
+    trust = policies.publisher_trust(library.index, publisher(library.project), "123456789012")
     sub = "token.actions.githubusercontent.com:sub"
     assert assumed(trust, CLAIMS | {sub: SUBJECTS[-1]})
     # Somebody who takes the names over does not get the role.
@@ -56,11 +56,13 @@ def test_numbers_of_owner_and_repository_are_part_of_the_subject(tmp_path: Path)
 
 
 def test_role_names_fit_and_do_not_meet(tmp_path: Path) -> None:
-    config = repository(tmp_path)
-    assert policies.role_name(config) == ROLE
-    long = [replace(config, team="t" * 32, project=f"{'p' * 63}{end}") for end in "ab"]
+    library = repository(tmp_path)
+    assert policies.role_name(library.index, library.name) == ROLE
+    long = [("t" * 32, f"{'p' * 63}{end}") for end in "ab"]
     pairs = [("a-b", "c"), ("a", "b-c"), ("a-b-c", "c")]
-    names = [policies.role_name(replace(config, team=t, project=p)) for t, p in pairs]
-    names += [policies.role_name(one) for one in long]
+    names = [
+        policies.role_name(replace(library.index, team=team), project)
+        for team, project in [*pairs, *long]
+    ]
     assert len(set(names)) == 5
     assert max(map(len, names)) == 64

@@ -46,22 +46,35 @@ class Consumer:
         """Run Poetry in the folder; return what it printed."""
         return self.run(*python("poetry", "--no-interaction", *arguments))
 
-    def shell(self, script: str) -> str:
+    def shell(self, script: str, pip: Path | None = None) -> str:
         """Run a script in bash as it is printed; return what it printed.
 
         `pip`, `uv` and `poetry` are what they are on a person's PATH, and `pip` is the one of
-        the virtual environment.
+        the virtual environment: the tests' own, or that in the folder `pip`.
         """
-        settings = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PIP_PYTHON": str(self.interpreter),
-            "POETRY_NO_INTERACTION": "1",
-        }
+        folders = [str(Path(sys.executable).parent), os.environ["PATH"]]
+        settings = {"POETRY_NO_INTERACTION": "1", "PIP_PYTHON": str(self.interpreter)}
+        if pip:
+            command = self.folder / "bin" / "pip"
+            command.parent.mkdir(exist_ok=True)
+            command.write_text(f'#!/bin/sh\nexec "{self.interpreter}" "{pip}" "$@"\n')
+            command.chmod(0o755)
+            folders.insert(0, str(command.parent))
+            del settings["PIP_PYTHON"]
+        settings["PATH"] = os.pathsep.join(folders)
         return run(["bash", "-euc", script], self.folder, {**self.settings(), **settings})
 
     def run(self, *command: str) -> str:
         """Run a command in the folder; return what it printed."""
         return run(command, self.folder, self.settings())
+
+    def installed(self) -> dict[str, str]:
+        """Return {distribution: version} of the virtual environment."""
+        code = (
+            "from importlib.metadata import *\nfor d in distributions(): print(d.name, d.version)"
+        )
+        lines = self.run(str(self.interpreter), "-c", code).splitlines()
+        return dict(line.split() for line in lines)
 
     def version(self, module: str = "acme_common") -> str:
         """Import a module of `distributions` in the virtual environment; return its version."""

@@ -54,7 +54,7 @@ def _said(key: str, body: bytes) -> Iterator[Link]:
             if " @ " in line:
                 url, _, digest = line.split(" @ ")[1].partition("#sha256=")
                 yield url, digest
-    elif key.startswith("packages/") and key.endswith("/"):
+    elif key.startswith(("packages/", "simple/")) and key.endswith("/"):
         page = json.loads(body)
         latest = [said.get("_latest", {}) for said in page.get("projects", [])]
         files = [
@@ -65,9 +65,6 @@ def _said(key: str, body: bytes) -> Iterator[Link]:
             yield file["url"], file["hashes"]["sha256"]
             if "core-metadata" in file:
                 yield f"{file['url']}.metadata", file["core-metadata"]["sha256"]
-    elif key.startswith("dumb-pypi/") and key.endswith("/json"):
-        for file in json.loads(body)["urls"]:
-            yield file["url"], file["digests"]["sha256"]
     elif key.startswith("dumb-pypi/"):
         anchors = _Anchors()
         anchors.feed(body.decode())

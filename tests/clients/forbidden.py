@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import quote
 
-from s3index.config import Config
 from tests.protocol.standin import Answer, Seen, error, forward, standing_in
+from tests.world import Library
 
 
 def listed(answer: Answer) -> Answer:
@@ -31,11 +31,13 @@ def denied(answer: Answer) -> Answer:
 
 
 @contextmanager
-def readers(config: Config, answered: Callable[[Answer], Answer]) -> Iterator[Config]:
-    """Answer the readers of a bucket so until the block ends; yield settings with their address."""
+def readers(library: Library, answered: Callable[[Answer], Answer]) -> Iterator[Library]:
+    """Answer the bucket's readers so until the block ends; yield the library as they see it."""
+    index = library.index
+    endpoint = index.endpoint or ""
 
     def rule(seen: Seen) -> Answer:
-        return answered(forward(config.endpoint or "", f"/{config.bucket}/{quote(seen.key)}", seen))
+        return answered(forward(endpoint, f"/{index.bucket}/{quote(seen.key)}", seen))
 
-    with standing_in(rule, config.endpoint or "") as stand_in:
-        yield replace(config, url=f"{stand_in.url}/{config.bucket}")
+    with standing_in(rule, endpoint) as stand_in:
+        yield replace(library, index=replace(index, url=f"{stand_in.url}/{index.bucket}"))

@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.template.baking import TEMPLATE
-from tests.distributions import digest, sdist, wheel
 from s3index import install
-from s3index.config import Config
-from tests.world import at, release
+from tests.distributions import digest, sdist, wheel
+from tests.template.baking import TEMPLATE
+from tests.world import Library, at, release
 
 # Without these Chromium talks to its maker in the background.
 QUIET = [
@@ -37,18 +36,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(config: Config, tmp_path: Path) -> str:
+def site(library: Library, tmp_path: Path) -> str:
     """Publish three libraries, one of which has a yanked release; return the start page."""
-    release(config, wheel(tmp_path), sdist(tmp_path))
-    release(at(config, "7.0", "acme-orders"), wheel(tmp_path, "acme-orders", "7.0"))
-    release(at(config, "2.1", "acme-payments"), wheel(tmp_path, "acme-payments", "2.1"))
-    return config.address(config.keys.site("index.html"))
+    release(library, wheel(tmp_path), sdist(tmp_path))
+    release(at(library, "7.0", "acme-orders"), wheel(tmp_path, "acme-orders", "7.0"))
+    release(at(library, "2.1", "acme-payments"), wheel(tmp_path, "acme-payments", "2.1"))
+    return library.index.address(library.index.site("index.html"))
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("device", WIDTHS)
 def test_from_the_start_page_to_a_file(
-    config: Config, site: str, browser: Browser, tmp_path: Path, device: str
+    library: Library, site: str, browser: Browser, tmp_path: Path, device: str
 ) -> None:
     context = browser.new_context(
         viewport={"width": WIDTHS[device], "height": 700},
@@ -65,7 +64,9 @@ def test_from_the_start_page_to_a_file(
     page.fill("#search", "")
     page.click("a.package[data-name=acme-common]")
     shot(page, f"project-{device}.png")
-    for number, command in enumerate(install.commands(config).values()):
+    index = library.index
+    commands = install.commands(index.url, index.bucket, library.name)
+    for number, command in enumerate(commands.values()):
         button = page.locator("#install button").nth(number)
         button.click()
         assert page.evaluate("navigator.clipboard.readText()") == command

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3index.pages import CONTENT_TYPE
+from s3index.settings import LIST
 from tests.clients.clients import Consumer, consumer
 from tests.distributions import wheel
 from tests.protocol.failing import fails
-from s3index.config import Config
-from s3index.page import CONTENT_TYPE
-from tests.world import at, release
+from tests.world import Library, at, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,23 +39,23 @@ def client(tmp_path: Path) -> Consumer:
 
 
 @pytest.fixture
-def index(s3: "S3Client", config: Config, tmp_path: Path) -> str:
-    """Publish an old and a new release; return the team's address."""
+def index(s3: "S3Client", library: Library, tmp_path: Path) -> str:
+    """Publish an old and a new release; return the index's address."""
     for version in ("1.0", "2.0"):
-        release(at(config, version), wheel(tmp_path, version=version))
-    key = config.keys.project_page(config.project)
-    page = json.loads(s3.get_object(Bucket=config.bucket, Key=key)["Body"].read())
+        release(at(library, version), wheel(tmp_path, version=version))
+    key = library.index.organization_page(library.name)
+    page = json.loads(s3.get_object(Bucket=library.index.bucket, Key=key)["Body"].read())
     [old] = [file for file in page["files"] if "-1.0-" in file["filename"]]
     old["upload-time"] = OLD
     body = json.dumps(page).encode()
-    s3.put_object(Bucket=config.bucket, Key=key, Body=body, ContentType=CONTENT_TYPE)
-    return config.address(config.keys.team_page)
+    s3.put_object(Bucket=library.index.bucket, Key=key, Body=body, ContentType=CONTENT_TYPE)
+    return library.index.address(LIST)
 
 
 @pytest.fixture
-def html(config: Config, index: str) -> str:
+def html(library: Library, index: str) -> str:
     """Return the address of the same team's HTML index."""
-    return config.address(config.keys.site("simple/"))
+    return library.index.address(library.index.site("simple/"))
 
 
 def check(client: Consumer, install: Callable[[str], str], refusal: str) -> None:

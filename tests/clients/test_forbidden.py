@@ -12,33 +12,34 @@ from pathlib import Path
 
 import pytest
 
+from s3index import install
+from s3index.settings import LIST
 from tests.clients.clients import Consumer, consumer
-from tests.distributions import wheel
-from tests.protocol.failing import fails
 from tests.clients.forbidden import denied, listed, readers, unlisted
 from tests.clients.hostile import Hostile, hostile
-from s3index import install
-from s3index.config import Config
+from tests.distributions import wheel
+from tests.protocol.failing import fails
 from tests.protocol.standin import Answer
-from tests.world import at, release
+from tests.world import Library, at, release
 
 STOPPED = "returned a 403 Forbidden error, but uv received a successful response from another"
 REMEDY = "consider adding `ignore-error-codes = [403]` to the index's `[[tool.uv.index]]` entry"
-AUTHORIZATION = "Source (devtools): Authorization error accessing "
+NAME = "acme-packages"
+AUTHORIZATION = f"Source ({NAME}): Authorization error accessing "
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A team's index as some readers see it, PyPI, and a consumer between them."""
+    """The index as some readers see it, PyPI, and a consumer between them."""
 
-    config: Config
+    library: Library
     pypi: Hostile
     client: Consumer
 
     @property
     def index(self) -> str:
-        """Return the address of the team's index."""
-        return self.config.address(self.config.keys.team_page)
+        """Return the address of the index."""
+        return self.library.index.address(LIST)
 
     def works(self) -> None:
         """Assert that everything is installed, each from where it should come."""
@@ -49,12 +50,15 @@ class Scene:
 
 @pytest.fixture
 def scene(
-    request: pytest.FixtureRequest, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    library: Library,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
     """Publish for readers of the kind that the test is parametrized with."""
     client = consumer(tmp_path / "consumer")
     with (
-        readers(config, request.param) as read,
+        readers(library, request.param) as read,
         hostile(tmp_path, "acme-common", "acme-core", "from-pypi") as pypi,
     ):
         release(at(read, "1.0", "acme-core"), wheel(tmp_path, "acme-core", "1.0"))
@@ -86,7 +90,9 @@ def poetry(scene: Scene) -> str:
 
 def printed(scene: Scene, client: str) -> str:
     """Run the commands that the publisher prints for a client."""
-    return scene.client.run("bash", "-euc", install.commands(scene.config)[client])
+    index = scene.library.index
+    commands = install.commands(index.url, NAME, scene.library.name)
+    return scene.client.run("bash", "-euc", commands[client])
 
 
 Way = Callable[[Scene], str]
@@ -136,7 +142,7 @@ def test_uv_stops_and_says_what_to_do(scene: Scene, way: Way) -> None:
 @to(unlisted)
 def test_uv_with_the_remedy(scene: Scene) -> None:
     project = scene.client.folder / "pyproject.toml"
-    index = f'name = "devtools"\nurl = "{scene.index}"\nignore-error-codes = [403]\n'
+    index = f'name = "{NAME}"\nurl = "{scene.index}"\nignore-error-codes = [403]\n'
     project.write_text(f"{project.read_text()}\n[[tool.uv.index]]\n{index}")
     scene.client.uv("add", "acme-common")
     scene.works()
@@ -144,10 +150,10 @@ def test_uv_with_the_remedy(scene: Scene) -> None:
 
 @to(unlisted)
 def test_a_name_that_is_nowhere_looks_like_a_missing_right(scene: Scene) -> None:
-    said = fails(scene.client.uv, "add", "--index", f"devtools={scene.index}", "acme-comon")
+    said = fails(scene.client.uv, "add", "--index", f"{NAME}={scene.index}", "acme-comon")
     assert f"{scene.index}) returned a 403 Forbidden error. Check that the index URL" in said
-    scene.client.poetry("source", "add", "--priority=primary", "devtools", scene.index)
-    said = fails(scene.client.poetry, "add", "--source", "devtools", "acme-comon")
+    scene.client.poetry("source", "add", "--priority=primary", NAME, scene.index)
+    said = fails(scene.client.poetry, "add", "--source", NAME, "acme-comon")
     assert f"{AUTHORIZATION}{scene.index}acme-comon/" in said
 
 
@@ -168,7 +174,7 @@ def test_off_the_network_nothing_is_installed(scene: Scene, way: Way, message: s
 @to(denied)
 def test_the_control_takes_the_strangers_off_the_network(scene: Scene) -> None:
     # Without `--source` Poetry goes on to PyPI: what is printed ties the name to the index.
-    scene.client.poetry("source", "add", "--priority=primary", "devtools", scene.index)
+    scene.client.poetry("source", "add", "--priority=primary", NAME, scene.index)
     scene.client.poetry("source", "add", "--priority=supplemental", "PyPI")
     scene.client.poetry("add", "acme-common")
     assert scene.client.version() == "99.0"

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3index.config import Config
 from tests.distributions import sdist, wheel
 from tests.protocol.failing import fails
 from tests.protocol.standin import Answer, Seen, forward, standing_in
 from tests.template.baking import TEMPLATE, run
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -67,10 +66,10 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mirror(config: Config, tree: Path) -> Mirror:
+def mirror(library: Library, tree: Path) -> Mirror:
     """Return a function that brings the copy up to date, and returns what that printed."""
-    command = [sys.executable, TEMPLATE / "docs/examples/mirror.py", config.bucket, tree]
-    return lambda: run(list(map(str, command)), config.root)
+    command = [sys.executable, TEMPLATE / "docs/examples/mirror.py", library.index.bucket, tree]
+    return lambda: run(list(map(str, command)), library.root)
 
 
 @pytest.fixture
@@ -90,15 +89,15 @@ def newlines(endpoint: str, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_copy_follows_the_bucket(
-    s3: "S3Client", config: Config, mirror: Mirror, tree: Path, tmp_path: Path
+    s3: "S3Client", library: Library, mirror: Mirror, tree: Path, tmp_path: Path
 ) -> None:
-    release(config, wheel(tmp_path))
+    release(library, wheel(tmp_path))
     assert mirror().startswith("1 files and ")
     assert mirror() == NOTHING
-    release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+    release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
     assert mirror().startswith("1 files and ")
     key = f"{FOLDER}acme_common-0.1.0-py3-none-any.whl"
-    s3.delete_object(Bucket=config.bucket, Key=key)
+    s3.delete_object(Bucket=library.index.bucket, Key=key)
     (tree / "packages" / "devtools" / "half.whl.part").write_bytes(b"cut off")
     assert mirror() == "0 files and 0 pages fetched, 2 removed.\n"
     assert not (tree / key).exists()
@@ -107,15 +106,15 @@ def test_the_copy_follows_the_bucket(
 
 @pytest.mark.usefixtures("newlines")
 def test_foreign_keys_are_named_and_skipped_and_the_rest_is_copied(
-    s3: "S3Client", config: Config, mirror: Mirror, tree: Path, tmp_path: Path
+    s3: "S3Client", library: Library, mirror: Mirror, tree: Path, tmp_path: Path
 ) -> None:
-    release(config, wheel(tmp_path), sdist(tmp_path))
+    release(library, wheel(tmp_path), sdist(tmp_path))
     mirror()
     before = files(tree)
     for key in (*FOREIGN, *TOO_LONG, *LEFT_OUT):
-        s3.put_object(Bucket=config.bucket, Key=key, Body=b"foreign")
-    release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
-    s3.put_object(Bucket=config.bucket, Key="simple/acme-common/", Body=b"{}")
+        s3.put_object(Bucket=library.index.bucket, Key=key, Body=b"foreign")
+    release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+    s3.put_object(Bucket=library.index.bucket, Key="simple/acme-common/", Body=b"{}")
     said = fails(mirror)
     for key in FOREIGN:
         shown = repr(key).replace("NEWLINE", "\\n")
@@ -130,11 +129,11 @@ def test_foreign_keys_are_named_and_skipped_and_the_rest_is_copied(
 
 
 def test_both_pages_of_a_project_for_people_are_kept(
-    s3: "S3Client", config: Config, mirror: Mirror, tree: Path
+    s3: "S3Client", library: Library, mirror: Mirror, tree: Path
 ) -> None:
     key = "dumb-pypi/devtools/index/simple/acme-common/"
-    s3.put_object(Bucket=config.bucket, Key=key, Body=b"page")
-    s3.put_object(Bucket=config.bucket, Key=f"{key}index.html", Body=b"link")
+    s3.put_object(Bucket=library.index.bucket, Key=key, Body=b"page")
+    s3.put_object(Bucket=library.index.bucket, Key=f"{key}index.html", Body=b"link")
     mirror()
     assert (tree / key / "page.html").read_bytes() == b"page"
     assert (tree / key / "index.html").read_bytes() == b"link"
@@ -142,12 +141,12 @@ def test_both_pages_of_a_project_for_people_are_kept(
 
 
 def test_objects_that_cannot_be_read_or_kept_are_skipped(
-    s3: "S3Client", config: Config, mirror: Mirror, tree: Path, tmp_path: Path
+    s3: "S3Client", library: Library, mirror: Mirror, tree: Path, tmp_path: Path
 ) -> None:
     archived = [f"{FOLDER}acme_common-9-py3-none-any.whl", "simple/archived/"]
     for key in archived:
-        s3.put_object(Bucket=config.bucket, Key=key, Body=b"9", StorageClass="GLACIER")
-    release(config, wheel(tmp_path))
+        s3.put_object(Bucket=library.index.bucket, Key=key, Body=b"9", StorageClass="GLACIER")
+    release(library, wheel(tmp_path))
     # What an earlier copy has left in the place of a folder goes.
     (tree / "packages" / "devtools").mkdir(parents=True)
     (tree / FOLDER).with_name("acme-common").write_bytes(b"a file")
@@ -157,9 +156,9 @@ def test_objects_that_cannot_be_read_or_kept_are_skipped(
     assert "Skipped 'packages/devtools/acme-common/index.json': " in said
     assert (tree / "packages/devtools/index.json").exists()
     for key in archived:
-        s3.delete_object(Bucket=config.bucket, Key=key)
+        s3.delete_object(Bucket=library.index.bucket, Key=key)
     assert mirror().startswith("1 files and 2 pages")
-    names = objects(s3, config)[FOLDER]
+    names = objects(s3, library.index)[FOLDER]
     assert (tree / FOLDER / "index.json").read_bytes() == names
 
 

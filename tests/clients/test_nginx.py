@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3index import install
-from s3index.bucket import Bucket
-from s3index.config import Config
 from s3index.repair import repair
+from s3index.s3 import Bucket
 from tests.clients.clients import consumer
 from tests.clients.hostile import hostile
 from tests.clients.web import (
@@ -34,7 +33,7 @@ from tests.clients.web import (
 )
 from tests.distributions import sdist, wheel
 from tests.docs.printed import blocks
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -73,53 +72,53 @@ def get(url: str, tls: Path, password: str = PASSWORD) -> tuple[int, str, bytes]
 @pytest.mark.parametrize("client", ["pip", "uv", "Poetry"])
 def test_installing_from_nginx(
     client: str,
-    config: Config,
+    library: Library,
     web: Machine,
     tls: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Released for the bucket's own address; then the setting `url`, and `repair` once.
-    release(at(config, "0.1.0", "acme-core"), wheel(tmp_path, "acme-core"))
-    release(config, wheel(tmp_path, requires=("acme-core",)))
-    served = replace(config, url=web.url)
-    assert Bucket(config).run(repair(served)) == []
-    web.mirror(config)
+    release(at(library, "0.1.0", "acme-core"), wheel(tmp_path, "acme-core"))
+    release(library, wheel(tmp_path, requires=("acme-core",)))
+    served = replace(library.index, url=web.url)
+    assert Bucket(library.index).run(repair(served)) == []
+    web.mirror(library)
     with hostile(tmp_path, "acme-common", "acme-core") as stranger:
         person = consumer(tmp_path / "person")
         for name, value in {**stranger.settings(), **reader(person.folder, tls)}.items():
             monkeypatch.setenv(name, value)
         [login] = [block for block in blocks(TEXT, HEADING) if "http-basic" in block]
         before = login if client == "Poetry" else ""
-        person.shell(before + install.commands(served)[client])
+        person.shell(before + install.commands(web.url, library.index.bucket, library.name)[client])
         assert (person.version(), person.version("acme_core")) == ("0.1.0", "0.1.0")
         stranger.silent()
 
 
 def test_every_object_is_served_as_on_s3(
-    s3: "S3Client", config: Config, web: Machine, tls: Path, tmp_path: Path
+    s3: "S3Client", library: Library, web: Machine, tls: Path, tmp_path: Path
 ) -> None:
-    release(config, wheel(tmp_path), sdist(tmp_path))
+    release(library, wheel(tmp_path), sdist(tmp_path))
     page = "application/vnd.pypi.simple.v1+json"
     for name, kind in {"": page, "acme-core/": page, "constraints.txt": "text/plain"}.items():
         key = f"simple/{name}"
-        s3.put_object(Bucket=config.bucket, Key=key, Body=b"{}", ContentType=kind)
-    assert web.mirror(config).startswith("2 files and ")
-    for key, body in objects(s3, config).items():
+        s3.put_object(Bucket=library.index.bucket, Key=key, Body=b"{}", ContentType=kind)
+    assert web.mirror(library).startswith("2 files and ")
+    for key, body in objects(s3, library.index).items():
         if "/release-" in key or OBSOLETE.search(key):
             assert get(f"{web.url}/{key}", tls)[0] == 404, key
             continue
         status, kind, served = get(f"{web.url}/{key}", tls)
         assert (status, served) == (200, body), key
-        stored = s3.head_object(Bucket=config.bucket, Key=key)["ContentType"]
+        stored = s3.head_object(Bucket=library.index.bucket, Key=key)["ContentType"]
         assert kind.split(";")[0] == stored.split(";")[0], key
 
 
 def test_what_is_not_there_is_404_and_needs_the_password(
-    config: Config, web: Machine, tls: Path, tmp_path: Path
+    library: Library, web: Machine, tls: Path, tmp_path: Path
 ) -> None:
-    release(config, wheel(tmp_path))
-    web.mirror(config)
+    release(library, wheel(tmp_path))
+    web.mirror(library)
     for folder in ("packages/devtools/no-page", "simple/no-page"):
         (web.tree / folder).mkdir(parents=True)
     missing = ("", "packages/", "packages/devtools", "packages/devtools/nobody/", "dumb-pypi/")
@@ -131,17 +130,17 @@ def test_what_is_not_there_is_404_and_needs_the_password(
         assert get(f"{web.url}/packages/devtools/", tls, password)[0] == 401
 
 
-def test_two_machines_behind_a_load_balancer(config: Config, tls: Path, tmp_path: Path) -> None:
-    release(config, wheel(tmp_path))
+def test_two_machines_behind_a_load_balancer(library: Library, tls: Path, tmp_path: Path) -> None:
+    release(library, wheel(tmp_path))
     with machine(tmp_path / "one", tls) as one:
         with (
             machine(tmp_path / "two", tls) as two,
             balancer(tmp_path / "balancer", tls, (one, two)) as front,
         ):
-            one.mirror(config)
-            two.mirror(config)
-            release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
-            one.mirror(config)
+            one.mirror(library)
+            two.mirror(library)
+            release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+            one.mirror(library)
             # Whichever machine is asked first, the file that only one has is found.
             page = f"{front.url}/packages/devtools/acme-common/"
             for _ in range(4):
@@ -152,7 +151,7 @@ def test_two_machines_behind_a_load_balancer(config: Config, tls: Path, tmp_path
                 )
             assert get(f"{front.url}/packages/devtools/nobody/", tls)[0] == 404
             assert get(page, tls, "wrong")[0] == 401
-            two.mirror(config)
+            two.mirror(library)
         # Two is gone with the balancer: one serves alone behind another.
         with balancer(tmp_path / "again", tls, (one, two)) as front:
             for _ in range(4):

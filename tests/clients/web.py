@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3index.config import Config
 from tests.docs.printed import blocks
 from tests.template.baking import TEMPLATE, run
+from tests.world import Library
 
 TEXT = (TEMPLATE / "docs" / "operations.md").read_text(encoding="utf-8")
 HEADING = "## The same index on ordinary machines"
@@ -49,12 +49,12 @@ class Machine:
         """Return the folder of the copy."""
         return self.folder / "tree"
 
-    def mirror(self, config: Config) -> str:
+    def mirror(self, library: Library) -> str:
         """Run the printed command that brings the copy up to date; return what it prints."""
         [command] = [block for block in blocks(TEXT, HEADING) if "mirror.py" in block]
         for printed, here in {
             "python mirror.py": f"{sys.executable} {TEMPLATE}/docs/examples/mirror.py",
-            "acme-packages": config.bucket,
+            "acme-packages": library.index.bucket,
             "/srv/packages": str(self.tree),
         }.items():
             command = command.replace(printed, here)

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from s3index.bucket import Bucket
-from s3index.config import Config
-from s3index.verify import verify
 from tests.commands import STUBS
 from tests.distributions import sdist, wheel
 from tests.docs.printed import blocks, part
 from tests.protocol.failing import fails
 from tests.protocol.standin import StandIn
 from tests.template.baking import TEMPLATE, bake, run
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release, verified
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -56,28 +53,28 @@ FOLDER = "packages/devtools/acme-common/"
 class Shell:
     """An operator's shell in the repository of acme-common, with AWS's command line."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(self, library: Library, folder: Path) -> None:
         """Bake the repository, and put `aws` onto the PATH."""
-        self._config = config
-        self.repository = bake(folder, starter="empty", bucket=config.bucket)
+        self._library = library
+        self.repository = bake(folder, starter="empty", bucket=library.index.bucket)
         (folder / "aws").write_text('#!/bin/sh\nexec uv tool run --quiet --from awscli aws "$@"\n')
         (folder / "aws").chmod(0o755)
         self._settings = {
             "PATH": f"{folder}:{STUBS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "AWS_DEFAULT_REGION": config.region,
+            "AWS_DEFAULT_REGION": library.index.region,
             # Where the tests run, Poetry finds what a repository's own environment would have.
             "VIRTUAL_ENV": sys.prefix,
         }
 
     def run(self, script: str) -> str:
         """Run a script as it is printed, but for the bucket's name; return what it prints."""
-        script = script.replace("acme-packages", self._config.bucket)
+        script = script.replace("acme-packages", self._library.index.bucket)
         return run(["bash", "-euo", "pipefail", "-c", script], self.repository, self._settings)
 
 
 @pytest.fixture
-def shell(config: Config, tmp_path: Path) -> Shell:
-    return Shell(config, tmp_path)
+def shell(library: Library, tmp_path: Path) -> Shell:
+    return Shell(library, tmp_path)
 
 
 def test_no_command_is_left_out() -> None:
@@ -121,51 +118,55 @@ def test_the_old_role_is_deleted(
         iam.get_role(RoleName=name)
 
 
-def keep_versions(s3: "S3Client", config: Config) -> None:
+def keep_versions(s3: "S3Client", library: Library) -> None:
     """Do to the bucket what provision does."""
-    s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_versioning(
+        Bucket=library.index.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
 
 
 @pytest.mark.full
 def test_a_leaked_release_is_deleted_for_good(
-    s3: "S3Client", config: Config, shell: Shell, tmp_path: Path
+    s3: "S3Client", library: Library, shell: Shell, tmp_path: Path
 ) -> None:
-    keep_versions(s3, config)
+    keep_versions(s3, library)
     for version in ("0.1.0", "0.2.0", "0.2.0.post1"):
         files = [make(tmp_path, version=version) for make in (wheel, sdist)]
-        release(at(config, version), *files)
+        release(at(library, version), *files)
     [yank] = blocks(TEXT, YANK)
     delete, repair = blocks(TEXT, LEAK)
     assert "acme-common 0.2.0 is" in shell.run(yank)
     shell.run(delete)
     leaked = {"acme_common-0.2.0-py3-none-any.whl", "acme_common-0.2.0.tar.gz"}
     leaked.add("acme_common-0.2.0-py3-none-any.whl.metadata")
-    there = s3.list_object_versions(Bucket=config.bucket, Prefix=FOLDER)
+    there = s3.list_object_versions(Bucket=library.index.bucket, Prefix=FOLDER)
     keys = {item["Key"].removeprefix(FOLDER) for item in there["Versions"]}
     assert not keys & leaked
     assert {"acme_common-0.2.0.post1.tar.gz", "acme_common-0.1.0.tar.gz"} <= keys
     said = shell.run(repair)
     assert all(name in said for name in leaked if not name.endswith(".metadata"))
-    pages = [body for key, body in objects(s3, config).items() if key.endswith(("/", ".html"))]
+    pages = [
+        body for key, body in objects(s3, library.index).items() if key.endswith(("/", ".html"))
+    ]
     assert not [body for body in pages if b"0.2.0-py3" in body or b"0.2.0.tar" in body]
 
 
 @pytest.mark.full
 def test_lost_pages_come_back_with_their_yanks(
-    s3: "S3Client", config: Config, shell: Shell, tmp_path: Path
+    s3: "S3Client", library: Library, shell: Shell, tmp_path: Path
 ) -> None:
-    keep_versions(s3, config)
+    keep_versions(s3, library)
     for version in ("0.1.0", "0.2.0"):
-        release(at(config, version), wheel(tmp_path, version=version))
+        release(at(library, version), wheel(tmp_path, version=version))
     shell.run(blocks(TEXT, YANK)[0])
-    before = objects(s3, config)
+    before = objects(s3, library.index)
     lost = [key for key in before if not key.endswith((".whl", ".metadata"))]
     for key in lost:
-        s3.delete_object(Bucket=config.bucket, Key=key)
+        s3.delete_object(Bucket=library.index.bucket, Key=key)
     [script] = blocks(TEXT, LOST)
     shell.run(script)
-    assert objects(s3, config)[FOLDER] == before[FOLDER]
-    assert Bucket(config).run(verify(config)) == []
+    assert objects(s3, library.index)[FOLDER] == before[FOLDER]
+    assert verified(library).findings == []
 
 
 @pytest.mark.full
@@ -180,13 +181,13 @@ def test_how_to_try_a_store(shell: Shell) -> None:
     assert re.search("swapped.*PreconditionFailed", said)
 
 
-def test_the_requests_of_a_release(config: Config, wire: StandIn, tmp_path: Path) -> None:
+def test_the_requests_of_a_release(library: Library, wire: StandIn, tmp_path: Path) -> None:
     said = re.search(r"A release is (\d+) requests.*?: (\d+) PUT, (\d+) LIST, (\d+) GET", TEXT)
     assert said
-    release(config, wheel(tmp_path), sdist(tmp_path))
+    release(library, wheel(tmp_path), sdist(tmp_path))
     wire.seen.clear()
     files = [make(tmp_path, version="0.2.0") for make in (wheel, sdist)]
-    release(at(config, "0.2.0"), *files)
+    release(at(library, "0.2.0"), *files)
     puts = [seen for seen in wire.seen if seen.method == "PUT"]
     gets = [seen for seen in wire.seen if seen.method == "GET" and seen.key]
     lists = [seen for seen in wire.seen if seen.method == "GET" and not seen.key]
@@ -203,7 +204,7 @@ def test_the_sums_are_right() -> None:
     for libraries in (10, 100, 1_000):
         costs = {
             "storage": libraries * 2 * 36 * 1.1e6 / 1e9 * 0.023,
-            "releases": libraries * 2 * (12 * 0.005 + 10 * 0.0004) / 1_000,
+            "releases": libraries * 2 * (14 * 0.005 + 11 * 0.0004) / 1_000,
             "installations": libraries * 4_000 * 0.0004 / 1_000,
             "transfer": max(0, libraries * 0.5 - 100) * 0.09,
         }

@@ -1,30 +1,33 @@
 """Publish from many processes at once: `python crowd.py FOLDER…`, each a repository with dist/.
 
-Prints a line of JSON for each process: the keys of the swaps that it lost, and how many requests
-it made. The processes are forked when everything is imported, and start together.
+Prints a line of JSON for each process: what came of it, the keys of the swaps that it lost, and
+how many requests it made. The processes are forked when everything is imported, and start together.
 """
 
 import json
 import multiprocessing
 import sys
 import threading
+from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from s3index.bucket import Bucket
-from s3index.config import Config, load
+from s3index.distribution import read_release
+from s3index.errors import Refused
+from s3index.pages import new_claim
 from s3index.publish import publish
-from s3index.release import read_release
+from s3index.s3 import Bucket
+from s3index.settings import Index, load
 from s3index.steps import Put, Request
 
 
 class Counting(Bucket):
     """A bucket that counts its requests."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, index: Index) -> None:
         """Start at nothing."""
-        super().__init__(config)
+        super().__init__(index)
         self.requests = 0
         self.lost: list[str] = []
         self._counting = threading.Lock()
@@ -41,13 +44,17 @@ class Counting(Bucket):
 
 def publish_one(root: Path, barrier: Barrier) -> None:
     """Publish one repository, when all are ready."""
-    config = load(root)
-    files = read_release(sorted((root / "dist").iterdir()), config.project, config.version)
-    bucket = Counting(config)
+    index, project = load(root)
+    files = read_release(sorted((root / "dist").iterdir()), project.name, project.version)
+    bucket = Counting(index)
+    claim = new_claim(files, datetime.now(UTC), f"publisher {root.name}", None)
     barrier.wait()
-    bucket.run(publish(files, config, "tests"))
-    line = json.dumps({"requests": bucket.requests, "lost": bucket.lost})
-    sys.stdout.write(f"{line}\n")
+    try:
+        outcome = bucket.run(publish(files, index, claim)).name
+    except Refused as refused:
+        outcome = str(refused)
+    line = {"requests": bucket.requests, "lost": bucket.lost, "outcome": outcome}
+    sys.stdout.write(f"{json.dumps(line)}\n")
 
 
 if __name__ == "__main__":

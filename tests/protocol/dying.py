@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from s3index.__main__ import app
-from s3index.bucket import Bucket
+from s3index.s3 import Bucket
 from s3index.steps import Put, Request
 
 _numbers = itertools.count(1)

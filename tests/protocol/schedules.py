@@ -6,11 +6,11 @@ generator. After each, the watch looks at the object that may have changed.
 """
 
 import atexit
-import json
 import random
+import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -18,24 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_version
 from packaging.version import Version
 
+from s3index import pages, publish, repair, site
+from s3index.distribution import Distribution, read
+from s3index.errors import Refused
+from s3index.pages import File, ProjectPage, Record, Records
+from s3index.refresh import Scope, scopes
+from s3index.settings import LIST, Index
+from s3index.steps import Get, List, Put, Request, Steps
 from tests.clients.consumers import links
 from tests.distributions import sdist, wheel
-from s3index import page as pages
-from s3index import publish, repair, site
-from s3index.config import Config, Refused
-from s3index.page import Page
-from s3index.release import Distribution, read
-from s3index.steps import Get, List, Put, Request, Steps
-from tests.world import at
+from tests.world import claim
 
 Perform = Callable[[Request], Any]
 
-CONFIG = Config(
-    root=Path(),
-    project="acme-common",
-    version=Version("0.1.0"),
+INDEX = Index(
     team="devtools",
     bucket="acme",
     region="eu-central-1",
@@ -50,27 +49,32 @@ class Violation(Exception):
 
 @dataclass(frozen=True)
 class Publish:
-    """Publish a version; `body` and `sdist_body` make other bytes of it."""
+    """Publish a version; `body` and `sdist_body` make other bytes of it.
+
+    `team` is the scenario's own unless it is named; `by` is who publishes.
+    """
 
     version: str
     project: str = "acme-common"
     body: str = ""
     sdist_body: str = ""
     kinds: tuple[str, ...] = ("wheel", "sdist")
+    team: str = INDEX.team
+    by: str = "somebody"
 
     def files(self) -> list[Distribution]:
         """Return the release's files, made once."""
         bodies = {"wheel": self.body, "sdist": self.sdist_body or self.body}
         return [built(kind, self.project, self.version, bodies[kind]) for kind in self.kinds]
 
-    def start(self, config: Config) -> Steps[int]:
+    def start(self, index: Index) -> Steps[int]:
         """Return the protocol, not started."""
-        settings = at(config, self.version, self.project)
-        return publish.publish(self.files(), settings, "somebody")
+        files = self.files()
+        return publish.publish(files, replace(index, team=self.team), claim(files, self.by))
 
-    def done(self, page: Page) -> bool:
+    def done(self, page: ProjectPage) -> bool:
         """Tell whether a project page shows that this has been done."""
-        listed = {file["filename"]: file["hashes"]["sha256"] for file in page["files"]}
+        listed = {file.filename: file.digest for file in page.files}
         return all(listed.get(file.filename) == file.sha256 for file in self.files())
 
 
@@ -81,37 +85,39 @@ class Yank:
     version: str
     project: str = "acme-common"
     yanked: bool | str = True
+    team: str = INDEX.team
 
     def files(self) -> list[Distribution]:
         """Return the files that this brings: none."""
         return []
 
-    def start(self, config: Config) -> Steps[bool]:
+    def start(self, index: Index) -> Steps[bool]:
         """Return the protocol, not started."""
-        settings = at(config, self.version, self.project)
-        return publish.yank(settings, Version(self.version), self.yanked)
+        team = replace(index, team=self.team)
+        return publish.yank(team, self.project, Version(self.version), self.yanked)
 
-    def done(self, page: Page) -> bool:
+    def done(self, page: ProjectPage) -> bool:
         """Tell whether a project page shows that this has been done."""
-        files = [file for file in page["files"] if str(pages.version_of(file)) == self.version]
-        return bool(files) and all(file["yanked"] == self.yanked for file in files)
+        files = page.release(Version(self.version))
+        return bool(files) and all(file.yanked == self.yanked for file in files)
 
 
 @dataclass(frozen=True)
 class Repair:
-    """Rebuild the team's index."""
+    """Rebuild a team's index."""
 
     project: str = "acme-common"
+    team: str = INDEX.team
 
     def files(self) -> list[Distribution]:
         """Return the files that this brings: none."""
         return []
 
-    def start(self, config: Config) -> Steps[list[str]]:
+    def start(self, index: Index) -> Steps[list[str]]:
         """Return the protocol, not started."""
-        return repair.repair(config)
+        return repair.repair(replace(index, team=self.team))
 
-    def done(self, page: Page) -> bool:
+    def done(self, page: ProjectPage) -> bool:
         """Return True: a page does not show that it was repaired."""
         return bool(page)
 
@@ -136,29 +142,25 @@ def cache_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "team_site", _cached_team_site)
 
 
-def _cached_project_site(page: Page, config: Config) -> dict[str, bytes]:
-    return dict(_render_project(json.dumps(page), _no_release(config)))
+def _cached_project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]:
+    return {key: body for page in found for key, body in _render_project(page, index).items()}
 
 
-def _cached_team_site(team: Page, config: Config) -> dict[str, bytes]:
-    return dict(_render_team(json.dumps(team), _no_release(config)))
-
-
-def _no_release(config: Config) -> Config:
-    return replace(config, project="", version=Version("0"))
+def _cached_team_site(records: Records, index: Index) -> dict[str, bytes]:
+    return dict(_render_team(tuple(records.values()), index))
 
 
 _project_site, _team_site = site.project_site, site.team_site
 
 
 @lru_cache(20_000)
-def _render_project(page: str, config: Config) -> dict[str, bytes]:
-    return _project_site(json.loads(page), config)
+def _render_project(page: ProjectPage, index: Index) -> dict[str, bytes]:
+    return _project_site([page], index)
 
 
 @lru_cache(20_000)
-def _render_team(team: str, config: Config) -> dict[str, bytes]:
-    return _team_site(json.loads(team), config)
+def _render_team(records: tuple[Record, ...], index: Index) -> dict[str, bytes]:
+    return _team_site({record.name: record for record in records}, index)
 
 
 def carry_out(protocol: Steps[Any], perform: Perform) -> Any:
@@ -171,6 +173,10 @@ def carry_out(protocol: Steps[Any], perform: Perform) -> Any:
         return stop.value
 
 
+Owned = tuple[str, str]
+"""Team and name of a project."""
+
+
 @dataclass
 class Watch:
     """Looks at each object that changes; raises Violation where something went wrong.
@@ -179,16 +185,17 @@ class Watch:
     some states of the pages give, and goes forward if those states do.
     """
 
-    config: Config
+    index: Index
     perform: Perform
     objects: dict[str, bytes] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
-    states: dict[str, dict[int, Page]] = field(default_factory=lambda: defaultdict(dict))
+    states: dict[Owned, dict[int, ProjectPage]] = field(default_factory=lambda: defaultdict(dict))
+    claims: dict[str, dict[str, File]] = field(default_factory=dict)
+    """{key of a file: its entry} of each claim, by the claim's key."""
 
     def __post_init__(self) -> None:
         """Take what is in the bucket as given."""
-        keys = self.config.keys
-        for prefix in (keys.team_page, keys.site("")):
+        for prefix in ("packages/", LIST, "dumb-pypi/"):
             for key in self.perform(List(prefix)):
                 self._take(key, self.perform(Get(key)).body)
 
@@ -202,62 +209,79 @@ class Watch:
             return False
         old = self.objects.get(key)
         self._take(key, stored.body)
-        if self._is_page(key):
+        if _page_path(key):
             self._page_goes_forward(key, old, stored.body)
-        elif key in self._derived_keys():
+        elif self._is_derived(key):
             self._derived_goes_forward(key, old, stored.body)
         elif old is not None:
             raise Violation(f"{key} was changed after it was created")
+        elif key not in self.claims and not any(
+            key.removesuffix(".metadata") in files for files in self.claims.values()
+        ):
+            raise Violation(f"{key} came before its claim")
         self._links_hold(key)
         return True
 
     def all_agree(self) -> None:
         """Check, when all are done, that every object is what the pages give."""
-        read = self.newest().values()
-        team = pages.join(pages.new_team(), [pages.record(page) for page in read])
-        expected = {
-            self.config.keys.team_page: pages.dump(team),
-            **site.team_site(team, self.config),
-        }
-        for page in read:
-            expected |= site.project_site(page, self.config)
+        expected: dict[str, bytes] = {}
+        read = self.newest()
+        for team in {team for team, _ in read}:
+            index = replace(self.index, team=team)
+            for scope in scopes(index):
+                expected |= _rendered(scope, index, self._records(scope, read))
+            own = [page for (owner, _), page in read.items() if owner == team]
+            expected |= site.project_site(own, index)
         for key, body in expected.items():
-            # Before the first release there is nothing to derive anything from.
-            if self.objects.get(key) != (body if read else None):
+            if self.objects.get(key) != body:
                 raise Violation(f"{key} is not what the pages give")
 
-    def newest(self) -> dict[str, Page]:
+    def newest(self) -> dict[Owned, ProjectPage]:
         """Return each project's page."""
-        return {name: states[max(states)] for name, states in self.states.items()}
+        return {path: states[max(states)] for path, states in self.states.items()}
+
+    def owner(self, project: str) -> str | None:
+        """Return the team that a name belongs to."""
+        key = f"{LIST}{project}/"
+        return pages.owner(self.objects[key], key) if key in self.objects else None
 
     def _take(self, key: str, body: bytes) -> None:
         self.objects[key] = body
         self.digests[key] = sha256(body).hexdigest()
-        if self._is_page(key):
-            page = json.loads(body)
-            self.states[page["name"]].setdefault(page["meta"]["_last-serial"], page)
+        if path := _page_path(key):
+            page = pages.parse_project(body, key, path[1])
+            self.states[path].setdefault(page.serial, page)
+        elif found := re.fullmatch(r"(packages/[^/]+/([^/]+)/)release-(.+)\.json", key):
+            folder, name, version = found.groups()
+            files = pages.parse_claim(body, key, name, Version(version)).files
+            self.claims[key] = {f"{folder}{file.filename}": file for file in files}
 
-    def _is_page(self, key: str) -> bool:
-        root = self.config.keys.team_page
-        return key.startswith(root) and key.endswith("/") and key != root
-
-    def _derived_keys(self) -> set[str]:
-        keys = self.config.keys
-        project_keys = [key for name in self.states for key in site.project_keys(keys, name)]
-        return {keys.team_page, *site.team_keys(keys), *project_keys}
+    def _is_derived(self, key: str) -> bool:
+        return bool(
+            key.startswith((LIST, "dumb-pypi/"))
+            or re.fullmatch(r"packages/[^/]+/(constraints\.txt)?", key)
+        )
 
     def _page_goes_forward(self, key: str, old: bytes | None, new: bytes) -> None:
-        after = json.loads(new)
-        before = json.loads(old) if old else pages.new_project(after["name"])
-        if after["meta"]["_last-serial"] <= before["meta"]["_last-serial"]:
+        name = key.split("/")[2]
+        after = pages.parse_project(new, key, name)
+        before = pages.parse_project(old, key, name) if old else pages.new_project(name)
+        if after.serial <= before.serial:
             raise Violation(f"{key} was changed, but its serial did not grow")
-        listed = [{**file, "yanked": None} for file in after["files"]]
-        for file in before["files"]:
-            if {**file, "yanked": None} not in listed:
-                raise Violation(f"{key} lost or changed {file['filename']}")
-        flags = {(pages.version_of(file), file["yanked"]) for file in after["files"]}
-        if len(flags) > len(after["versions"]):
+        listed = {pages.yanked(file, False) for file in after.files}
+        for file in before.files:
+            if pages.yanked(file, False) not in listed:
+                raise Violation(f"{key} lost or changed {file.filename}")
+        flags = {(file.version, file.yanked) for file in after.files}
+        if len(flags) > len(after.versions):
             raise Violation(f"{key} has a version of which only a part is yanked")
+        for version in {file.version for file in after.files}:
+            claimed = self.claims.get(f"{key}release-{canonicalize_version(version)}.json", {})
+            release = {pages.yanked(file, False) for file in after.release(version)}
+            if claimed and release != set(claimed.values()):
+                raise Violation(f"{key} has other files of {version} than were claimed")
+            if not claimed and not all(file in before.files for file in after.release(version)):
+                raise Violation(f"{key} has {version}, which nobody has claimed")
 
     def _derived_goes_forward(self, key: str, old: bytes | None, new: bytes) -> None:
         before, after = self._serials(key, old), self._serials(key, new)
@@ -267,37 +291,76 @@ class Watch:
         if new != self._derived(key, after):
             raise Violation(f"{key} is not what the pages with its serials give")
 
-    def _serials(self, key: str, body: bytes | None) -> dict[str, int]:
+    def _serials(self, key: str, body: bytes | None) -> dict[Owned, int]:
+        """Return the serials of the pages that an object says it was made from."""
         if body is None:
             return {}
-        if key == self.config.keys.team_page:
-            return pages.serials(json.loads(body))
-        return site.serials_of(body)
+        team = key.split("/")[1]
+        if key == LIST:
+            records, _ = pages.parse_list(body, key, "../packages/")
+            return {(record.team or "", name): record.last_serial for name, record in records.items()}
+        if key.startswith(LIST) and key.endswith("/"):
+            page = pages.parse_project(
+                body, key, team, f"../../packages/{pages.owner(body, key)}/{team}/"
+            )
+            return {(pages.owner(body, key), team): page.serial}
+        if key.startswith("packages/") and key.endswith("/"):
+            records, _ = pages.parse_list(body, key)
+            return {(team, name): record.last_serial for name, record in records.items()}
+        found = site.serials_of(body)
+        if key.startswith(LIST):
+            return {(path.split("/")[0], path.split("/")[1]): found[path] for path in found}
+        return {(team, name): serial for name, serial in found.items()}
 
-    def _derived(self, key: str, serials: Mapping[str, int]) -> bytes | None:
+    def _derived(self, key: str, serials: Mapping[Owned, int]) -> bytes | None:
         """Return what the pages had to say when they had these serials."""
-        keys = self.config.keys
-        # The two lists of names depend on nothing but the names.
-        names_only = key in (keys.site("simple/"), keys.site("simple/index.html"))
+        if key.endswith("/index.html") and "/simple/" in key:
+            return site.MOVED
+        team = key.split("/")[1]
         try:
-            read = [
-                states[min(states) if names_only else serials[name]]
-                for name, states in self.states.items()
-                if name in serials
-            ]
+            # A name is taken before there is a page.
+            read = {
+                path: self.states[path][serial] if serial else pages.new_project(path[1])
+                for path, serial in serials.items()
+            }
         except KeyError:
             return None
-        team = pages.join(pages.new_team(), [pages.record(page) for page in read])
-        if key == keys.team_page:
-            return pages.dump(team)
-        if key in site.team_keys(keys):
-            return site.team_site(team, self.config).get(key)
-        return site.project_site(read[0], self.config).get(key) if len(read) == 1 else None
+        if key.startswith(LIST) and key.endswith("/") and key != LIST:
+            [(owner, _)] = serials
+            [page] = read.values()
+            return site.organization_page(page, replace(self.index, team=owner))
+        if "/simple/" in key:
+            index = replace(self.index, team=team)
+            return site.project_site(read.values(), index).get(key) if len(read) == 1 else None
+        index = replace(self.index, team=self.index.team if key.startswith(LIST) else team)
+        [scope] = [scope for scope in scopes(index) if key in scope.keys]
+        return _rendered(scope, index, self._records(scope, read))[key]
+
+    @staticmethod
+    def _records(scope: Scope, read: Mapping[Owned, ProjectPage]) -> Records:
+        return pages.join(
+            {},
+            [
+                pages.record(page, None if scope.team else team)
+                for (team, _), page in sorted(read.items())
+                if scope.team in (None, team)
+            ],
+        )
 
     def _links_hold(self, key: str) -> None:
-        for target, digest in links(key, self.objects[key], self.config.url):
+        for target, digest in links(key, self.objects[key], self.index.url):
             if self.digests.get(target) != digest:
                 raise Violation(f"{key} references {target}, which is missing or other bytes")
+
+
+def _page_path(key: str) -> Owned | None:
+    """Return team and name of a project page, None if the key is of something else."""
+    found = re.fullmatch(r"packages/([^/]+)/([^/]+)/", key)
+    return (found[1], found[2]) if found else None
+
+
+def _rendered(scope: Scope, index: Index, records: Records) -> dict[str, bytes]:
+    return {scope.key: pages.dump_list(records, scope.base), **scope.render(records, index)}
 
 
 class Died:
@@ -376,7 +439,8 @@ def interleave(
             publisher.outcome = Died()
         elif not publisher.pending():
             publisher.advance()
-        assert len(trace) < 5_000, "the publishers keep each other from finishing"
+        if len(trace) > 5_000:
+            raise Violation("the publishers keep each other from finishing")
     return [publisher.outcome for publisher in publishers if publisher.outcome is not None], trace
 
 

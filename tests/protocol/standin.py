@@ -102,6 +102,9 @@ def standing_in(rule: Rule, upstream: str) -> Iterator[StandIn]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
+            # A body that is shorter than its headers say was cut off.
+            said = int(answer.headers.get("Content-Length", len(answer.body)))
+            self.close_connection = self.command != "HEAD" and said > len(answer.body)
 
         # The names that http.server asks for.
         do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815

@@ -9,23 +9,25 @@ import json
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.version import Version
 
 from tests.template.baking import python, run
 from tests.commands import repository, s3index, start
 from tests.clients.consumers import broken_links, offered
 from tests.distributions import sdist, wheel
 from tests.protocol.memory import MemoryBucket
-from s3index.config import Config
+from s3index.errors import Refused
 from s3index.repair import repair
+from s3index.settings import LIST, Index
 from s3index.steps import Put, Request, Steps
-from tests.protocol.schedules import CONFIG, Action, Publish, Yank, cache_rendering, carry_out
-from tests.world import at, objects, release
+from tests.protocol.schedules import INDEX, Action, Publish, Yank, cache_rendering, carry_out
+from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,7 +41,7 @@ class Case:
 
     name: str
     before: tuple[Action, ...]
-    start: Callable[[Config], Steps[Any]]
+    start: Callable[[Index], Steps[Any]]
     lost: str = "nothing"
 
 
@@ -47,12 +49,12 @@ SOME = (Publish("0.1.0"), Publish("1.0", "acme-other"))
 CASES = [
     Case("first release", (), Publish("0.1.0").start),
     Case("later release", SOME, Publish("0.2.0").start),
-    Case("a wheel's sdist", (Publish("0.1.0", kinds=("wheel",)),), Publish("0.1.0").start),
+    Case("another team's first release", SOME, Publish("1", "acme-frames", team="data").start),
     Case("yank", SOME, Yank("0.1.0", yanked="it leaks").start),
     Case("unyank", (*SOME, Yank("0.1.0")), Yank("0.1.0", yanked=False).start),
     Case("repair of a page", SOME, repair, "packages/devtools/acme-common/"),
     Case("repair of the team page", SOME, repair, "packages/devtools/"),
-    Case("repair of everything", SOME, repair, "packages/.*(/|metadata|txt)|dumb-pypi/.*"),
+    Case("repair of everything", SOME, repair, "packages/.*(/|metadata|txt)|simple/.*|dumb-pypi/.*"),
 ]
 
 
@@ -65,7 +67,7 @@ def prepared(case: Case) -> Objects:
     """Return what is in the bucket when a case's protocol starts."""
     bucket = MemoryBucket()
     for action in case.before:
-        carry_out(action.start(CONFIG), bucket.perform)
+        carry_out(action.start(INDEX), bucket.perform)
     return {key: body for key, body in bucket.objects.items() if not re.fullmatch(case.lost, key)}
 
 
@@ -108,8 +110,10 @@ def prefixes(puts: Sequence[Request]) -> Iterator[Sequence[Request]]:
 
 def check_consumers(state: Objects, before: Objects, after: Objects) -> None:
     """Check that consumers find what they found before, and nothing that is not whole."""
-    assert broken_links(state, CONFIG.url) == []
-    had, has, will = (offered(each, CONFIG.team) for each in (before, state, after))
+    assert broken_links(state, INDEX.url) == []
+    had, has, will = (
+        offered(each, INDEX.team) | offered(each, "data") for each in (before, state, after)
+    )
     assert had.keys() <= has.keys()
     for key, file in has.items():
         assert file in (had.get(key), will[key])
@@ -126,21 +130,21 @@ def check_consumers(state: Objects, before: Objects, after: Objects) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_dying_anywhere(case: Case) -> None:
     before = prepared(case)
-    after = ended(before, case.start(CONFIG))
-    for state in crashes(before, case.start(CONFIG)):
+    after = ended(before, case.start(INDEX))
+    for state in crashes(before, case.start(INDEX)):
         check_consumers(state, before, after)
-        assert ended(state, case.start(CONFIG)) == after
+        assert ended(state, case.start(INDEX)) == after
 
 
 @pytest.mark.usefixtures("quick_rendering")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_dying_twice(case: Case) -> None:
     before = prepared(case)
-    after = ended(before, case.start(CONFIG))
-    for first in crashes(before, case.start(CONFIG), in_order=True):
-        for second in crashes(first, case.start(CONFIG), in_order=True):
+    after = ended(before, case.start(INDEX))
+    for first in crashes(before, case.start(INDEX), in_order=True):
+        for second in crashes(first, case.start(INDEX), in_order=True):
             check_consumers(second, before, after)
-            assert ended(second, case.start(CONFIG)) == after
+            assert ended(second, case.start(INDEX)) == after
 
 
 @pytest.mark.usefixtures("quick_rendering")
@@ -148,48 +152,85 @@ def test_dying_twice(case: Case) -> None:
 def test_another_project_is_published_in_between(case: Case) -> None:
     other = Publish("3", "acme-third")
     before = prepared(case)
-    undisturbed = ended(ended(before, other.start(CONFIG)), case.start(CONFIG))
-    for state in crashes(before, case.start(CONFIG)):
-        between = ended(state, other.start(CONFIG))
-        assert offered(state, CONFIG.team).keys() < offered(between, CONFIG.team).keys()
-        assert broken_links(between, CONFIG.url) == []
-        assert ended(between, case.start(CONFIG)) == undisturbed
+    undisturbed = ended(ended(before, other.start(INDEX)), case.start(INDEX))
+    for state in crashes(before, case.start(INDEX)):
+        between = ended(state, other.start(INDEX))
+        assert offered(state, INDEX.team).keys() < offered(between, INDEX.team).keys()
+        assert broken_links(between, INDEX.url) == []
+        assert ended(between, case.start(INDEX)) == undisturbed
 
 
-def timeless(objects: Objects, team: str) -> dict[str, str]:
-    """Return a team's objects without what differs from one run to the next."""
+BY_ANOTHER = r"was claimed by the one that died .* a release never changes|with other bytes"
+
+
+@pytest.mark.usefixtures("quick_rendering")
+@pytest.mark.parametrize("before", [(), SOME], ids=["first release", "later release"])
+def test_another_build_after_dying(before: tuple[Action, ...]) -> None:
+    ours = Publish("0.2.0", by="the one that died")
+    another = Publish("0.2.0", body="x = 1", by="another")
+    case = Case("", before, ours.start)
+    start = prepared(case)
+    whole = ended(start, ours.start(INDEX))
+    claim = INDEX.claim("acme-common", Version("0.2.0"))
+    refused = won = 0
+    for state in crashes(start, ours.start(INDEX), in_order=True):
+        first, second = (another, ours) if claim not in state else (ours, another)
+        won += first is another
+        bucket = MemoryBucket(state)
+        if first is ours:
+            # What is claimed is not another's, and it is said whose it is. Nothing is written.
+            with pytest.raises(Refused, match=BY_ANOTHER) as told:
+                carry_out(another.start(INDEX), bucket.perform)
+            assert bucket.objects == state
+            refused += "the one that died from commit 0123456789abcdef" in str(told.value)
+            assert ended(state, ours.start(INDEX)) == whole
+        else:
+            bucket = MemoryBucket(ended(state, another.start(INDEX)))
+        between = bucket.objects if first is another else ended(state, ours.start(INDEX))
+        with pytest.raises(Refused, match=r"in the bucket with other bytes.* Bump the version"):
+            carry_out(second.start(INDEX), MemoryBucket(between).perform)
+    assert won and refused > 3
+
+
+def timeless(objects: Objects, library: Library) -> dict[str, str]:
+    """Return the bucket's objects without what differs from one run to the next."""
     found = {}
     for key, body in objects.items():
-        if f"/{team}/" in key:
-            text = re.sub(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\dZ?", "TIME", body.decode("latin-1"))
-            # The changelog is in the order of the uploads, which may fall into two seconds.
-            lines = sorted(text.splitlines()) if "/changelog/" in key else [text]
-            found[key.replace(team, "TEAM")] = "\n".join(lines).replace(team, "TEAM")
+        text = re.sub(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\dZ?", "TIME", body.decode("latin-1"))
+        # The changelog is in the order of the uploads, which may fall into two seconds.
+        lines = sorted(text.splitlines()) if "/changelog/" in key else [text]
+        found[key] = "\n".join(lines).replace(library.index.bucket, "BUCKET")
     return found
 
 
-def download(config: Config, requirement: str, into: Path) -> list[str]:
-    """Let real pip take a project from the JSON index; return the names of what it took."""
+def download(index: Index, requirement: str, into: Path) -> list[str]:
+    """Let real pip take a project from the organisation's index; return what it took."""
     into.mkdir()
-    index = config.address(config.keys.team_page)
-    run(python("pip", "download", "--no-deps", "--index-url", index, requirement), into)
+    run(
+        python("pip", "download", "--no-deps", "--index-url", index.address(LIST), requirement),
+        into,
+    )
     return [path.name for path in into.iterdir()]
 
 
-KILLS = [("before", 1), ("after", 2), ("before", 4), ("after", 4), ("after", 7)]
-"""Of the PUTs of a release, the first three are files, the fourth is the project page."""
+KILLS = [("before", 1), ("after", 1), ("before", 3), ("before", 5), ("after", 5), ("after", 8)]
+"""Of the PUTs of a release, the first is its claim, three are files, the fifth is its page."""
 
 
 @pytest.mark.parametrize(("when", "number"), KILLS)
 def test_a_killed_process(
-    s3: "S3Client", config: Config, tmp_path: Path, when: str, number: int
+    s3: "S3Client", library: Library, tmp_path: Path, when: str, number: int
 ) -> None:
     old = wheel(tmp_path)
     new = wheel(tmp_path, version="0.2.0"), sdist(tmp_path, version="0.2.0")
-    killed, undisturbed = (at(config, "0.2.0", team=team) for team in ("killed", "undisturbed"))
+    twin = replace(library.index, bucket=f"{library.index.bucket}-b", url=f"{library.index.url}-b")
+    s3.create_bucket(
+        Bucket=twin.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    killed, undisturbed = at(library, "0.2.0"), replace(at(library, "0.2.0"), index=twin)
     for each in (killed, undisturbed):
         release(at(each, "0.1.0"), old)
-    release(undisturbed, *new)
+    s3index(repository(undisturbed, tmp_path / "undisturbed"), "publish", *new)
 
     root = repository(killed, tmp_path / "killed")
     runner = f"{Path(__file__).with_name('dying.py')} {when} {number}"
@@ -197,16 +238,25 @@ def test_a_killed_process(
     process.communicate()
     assert process.returncode == -signal.SIGKILL
 
-    stored = objects(s3, config)
-    page = json.loads(stored[killed.keys.project_page("acme-common")])
-    listed = number > 4 or (when, number) == ("after", 4)
+    stored = objects(s3, killed.index)
+    page = json.loads(stored[killed.index.project_page("acme-common")])
+    listed = number > 5 or (when, number) == ("after", 5)
     assert page["versions"] == (["0.1.0", "0.2.0"] if listed else ["0.1.0"])
-    assert broken_links(stored, config.url) == []
-    newest = new[0] if listed else old
-    assert download(killed, "acme-common", tmp_path / "newest") == [newest.name]
-    if listed:
-        assert download(killed, "acme-common==0.1.0", tmp_path / "old") == [old.name]
+    assert broken_links(stored, killed.index.url) == []
+    # The page is the release; clients ask the organisation's copy of it, which comes after it.
+    copied = "0.2.0" in json.loads(stored[killed.index.organization_page("acme-common")])["versions"]
+    newest = new[0] if copied else old
+    assert copied <= listed
+    assert download(killed.index, "acme-common", tmp_path / "newest") == [newest.name]
+    assert download(killed.index, "acme-common==0.1.0", tmp_path / "old") == [old.name]
+    if (when, number) != ("before", 1):
+        (tmp_path / "other").mkdir()
+        other = wheel(tmp_path / "other", version="0.2.0", body="x = 1")
+        assert re.search(
+            "with other bytes" if listed else "was claimed by tests at ",
+            s3index(root, "publish", other, exits=1),
+        )
 
     s3index(root, "publish", *new)
-    stored = objects(s3, config)
-    assert timeless(stored, "killed") == timeless(stored, "undisturbed")
+    stored = objects(s3, killed.index)
+    assert timeless(stored, killed) == timeless(objects(s3, twin), undisturbed)

@@ -5,21 +5,23 @@ show that the harness notices publishers that are broken.
 """
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
+from packaging.version import Version
 
-from tests.protocol.memory import START, MemoryBucket, Overwrite
-from s3index import forward, site
-from s3index import page as pages
-from s3index.bucket import Bucket
-from s3index.config import Config, Refused
-from s3index.publish import _create, change, look
-from s3index.steps import Put, Request, Steps
+from s3index import pages, publish, refresh, site
+from s3index.errors import Refused
+from s3index.pages import Claim, ProjectPage
+from s3index.s3 import Bucket
+from s3index.settings import LIST, Index
+from s3index.steps import Put, Request, Steps, Stored
+from tests.protocol.memory import MemoryBucket, Overwrite
 from tests.protocol.schedules import (
-    CONFIG,
+    INDEX,
     Accidents,
     Action,
     Died,
@@ -37,9 +39,10 @@ from tests.protocol.schedules import (
     interleave,
     shape,
 )
-from tests.world import at
+from tests.world import Library, claim
 
-TEAM_PAGE = CONFIG.keys.team_page
+TEAMS = ("abcd", "efgh", "ijkl", "mnop")
+PAGE = INDEX.project_page("acme-common")
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,11 @@ SCENARIOS = [
     Scenario("an old tag beside a new one", (NEXT,), (Publish("0.1.0"), Publish("0.3.0"))),
     Scenario("three versions", SOME, (NEXT, Publish("0.3.0rc1"), Publish("0.1.1"))),
     Scenario("same bytes, first ever", (), (Publish("0.1.0"), Publish("0.1.0"))),
-    Scenario("same bytes three times", SOME, (NEXT, NEXT, NEXT)),
-    Scenario("a wheel, then its sdist too", (), (WHEEL_ONLY, Publish("0.1.0"))),
+    Scenario(
+        "same bytes by three people", SOME, (NEXT, replace(NEXT, by="a"), replace(NEXT, by="b"))
+    ),
+    Scenario("a wheel, and its sdist too", (), (WHEEL_ONLY, Publish("0.1.0"))),
+    Scenario("1.0 and 1.0.0", SOME, (Publish("1.0"), Publish("1.0.0"))),
     Scenario("other bytes, first ever", (), (NEXT, replace(NEXT, body="x = 1"))),
     Scenario("other bytes of the sdist", SOME, (NEXT, replace(NEXT, sdist_body="x = 1"))),
     Scenario(
@@ -78,7 +84,7 @@ SCENARIOS = [
     Scenario("two projects", SOME, (NEXT, other("1.1"))),
     Scenario("three projects, two new", SOME, (NEXT, Publish("3", "a"), Publish("4", "z"))),
     Scenario("publish and yank", SOME, (NEXT, Yank("0.1.0"))),
-    Scenario("yank before all of it is there", (WHEEL_ONLY,), (Publish("0.1.0"), Yank("0.1.0"))),
+    Scenario("the same again beside its yank", SOME, (Publish("0.1.0"), Yank("0.1.0"))),
     Scenario(
         "yank, unyank and publish",
         (*SOME, NEXT, Yank("0.2.0")),
@@ -98,6 +104,23 @@ SCENARIOS = [
     Scenario("yank and repair", SOME, (Yank("0.1.0"), Repair())),
     Scenario("publish, yank and repair", SOME, (NEXT, Yank("0.1.0"), Repair())),
     Scenario("the first release, and repair", (), (NEXT, Repair())),
+    Scenario("two teams, two names", (), (NEXT, Publish("1.0", "acme-frames", team="data"))),
+    Scenario("two teams, one name", (), (NEXT, replace(NEXT, team="data"))),
+    Scenario(
+        "three teams, one name",
+        SOME,
+        (Publish("3", "a"), Publish("4", "a", team="data"), Publish("5", "a", team="web")),
+    ),
+    Scenario(
+        "two teams, one name, and each its own",
+        (),
+        (NEXT, replace(NEXT, team="data"), other("1.0"), Publish("1", "acme-frames", team="data")),
+    ),
+    Scenario(
+        "two teams, one name, and repair of the other",
+        (Publish("1", "acme-frames", team="data"),),
+        (NEXT, Publish("0.1.0", team="data"), Repair(team="data")),
+    ),
 ]
 
 
@@ -113,15 +136,15 @@ KINDS = (
 )
 
 
-def prepare(scenario: Scenario, perform: Perform, config: Config) -> None:
+def prepare(scenario: Scenario, perform: Perform, index: Index) -> None:
     """Do what comes before a scenario's publishers start."""
     for action in scenario.before:
-        carry_out(action.start(config), perform)
+        carry_out(action.start(index), perform)
 
 
-def run(scenario: Scenario, seed: int, perform: Perform, config: Config) -> Shape:
+def run(scenario: Scenario, seed: int, perform: Perform, index: Index) -> Shape:
     """Run one schedule and check everything; raise Violation if something does not hold."""
-    watch = Watch(config, perform)
+    watch = Watch(index, perform)
     rng = random.Random(f"{scenario.name} {seed}")
     outcomes, trace = run_watched(scenario.at_once, watch, rng, KINDS[seed % len(KINDS)])
     check_end([(action, True) for action in scenario.before] + outcomes, watch)
@@ -137,7 +160,7 @@ def run_watched(
     """Run publishers at once, then each of those that died once more; return what came of each."""
 
     def start(actions: Sequence[Action], accidents: Accidents) -> tuple[list[Outcome], Trace]:
-        protocols = [action.start(watch.config) for action in actions]
+        protocols = [action.start(watch.index) for action in actions]
         return interleave(protocols, watch.perform, watch, rng, accidents)
 
     found, trace = start(actions, accidents)
@@ -149,61 +172,89 @@ def run_watched(
     return outcomes, trace
 
 
-def refusable(action: Action, actions: list[Action]) -> bool:
-    """Tell whether others do what an action may be refused for: other bytes, or a yank."""
-    mine = {file.filename: file.sha256 for file in action.files()}
-    others = [each for each in actions if each.project == action.project]
-    return any(
-        mine.get(file.filename, file.sha256) != file.sha256
-        for other in others
-        for file in other.files()
-    ) or any(
-        isinstance(other, Yank) and isinstance(action, Publish) and other.version == action.version
-        for other in others
-    )
+def refusable(action: Action, refused: Refused, actions: list[Action], watch: Watch) -> bool:
+    """Tell whether what an action was refused for is true, by what others did."""
+    if not isinstance(action, Publish):
+        return False
+    owner = watch.owner(action.project)
+    if owner != action.team:
+        return f"The name {action.project} belongs to team {owner}" in str(refused)
+    version, mine = Version(action.version), {file.sha256 for file in action.files()}
+    same = [
+        each
+        for each in actions
+        if isinstance(each, Publish | Yank)
+        and (each.team, each.project, Version(each.version)) == (owner, action.project, version)
+    ]
+    if f"{action.project} {version} is yanked" in str(refused):
+        return any(isinstance(each, Yank) for each in same)
+    others = [each for each in same if {file.sha256 for file in each.files()} not in (mine, set())]
+    if "was claimed" in str(refused):
+        # What is said of the claim is what the claim says.
+        key = replace(watch.index, team=owner).claim(action.project, version)
+        return bool(others) and all(
+            f"{file.filename} {file.digest}" in str(refused) for file in watch.claims[key].values()
+        )
+    told = r"in the bucket with other bytes|is released without"
+    return bool(others) and bool(re.search(told, str(refused)))
 
 
 def check_end(outcomes: Outcomes, watch: Watch) -> None:
     """Check what has been left: what succeeded is there, what was refused is not."""
     watch.all_agree()
+    actions = [each for each, _ in outcomes]
     for action, outcome in outcomes:
-        if isinstance(outcome, Refused) and not refusable(action, [each for each, _ in outcomes]):
+        if isinstance(outcome, Refused) and not refusable(action, outcome, actions, watch):
             raise Violation(f"{action} was refused: {outcome}")
+    newest = watch.newest()
+
+    def page(action: Action) -> ProjectPage:
+        path = action.team, action.project
+        return newest.get(path) or pages.new_project(action.project)
+
     # Whoever died may have got as far as the page: then the release is there, and whole.
     succeeded = [
         action
         for action, outcome in outcomes
         if isinstance(outcome, int | list)
-        or (isinstance(outcome, Died) and action.done(watch.newest()[action.project]))
+        or (isinstance(outcome, Died) and action.done(page(action)))
     ]
     for action in succeeded:
-        states = watch.states[action.project]
         # A yank may have been taken back since; what is published stays.
-        shown = [states[max(states)]] if isinstance(action, Publish) else states.values()
+        states = watch.states[action.team, action.project].values()
+        shown = [page(action)] if isinstance(action, Publish) else states
+        if isinstance(action, Repair):
+            continue
         if not any(action.done(page) for page in shown):
             raise Violation(f"{action} succeeded, but its page does not show it")
     listed = {
-        (name, file["filename"], file["hashes"]["sha256"])
-        for name, page in watch.newest().items()
-        for file in page["files"]
+        (*path, file.filename, file.digest) for path, page in newest.items() for file in page.files
     }
     published = {
-        (file.project, file.filename, file.sha256)
+        (action.team, file.project, file.filename, file.sha256)
         for action in succeeded
         for file in action.files()
     }
     if listed != published:
         raise Violation(f"listed and published differ by {listed ^ published}")
+    # Of the builds of a version one is released, if the name is the team's: none burns it.
+    for action in actions:
+        if isinstance(action, Publish) and watch.owner(action.project) == action.team:
+            if not page(action).release(Version(action.version)):
+                raise Violation(f"{action.project} {action.version} is burnt")
+    owners = {project: team for team, project in newest if newest[team, project].files}
+    if len(owners) < len(newest) or any(watch.owner(name) != owners[name] for name in owners):
+        raise Violation(f"names have two owners: {sorted(newest)}")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_distinct_schedules(scenario: Scenario, request: pytest.FixtureRequest) -> None:
     wanted = -(-int(request.config.getoption("schedules")) // len(SCENARIOS))
     start = MemoryBucket()
-    prepare(scenario, start.perform, CONFIG)
+    prepare(scenario, start.perform, INDEX)
     shapes: set[Shape] = set()
     for seed in count():
-        shapes.add(run(scenario, seed, MemoryBucket(start.objects).perform, CONFIG))
+        shapes.add(run(scenario, seed, MemoryBucket(start.objects).perform, INDEX))
         if len(shapes) >= wanted:
             break
         assert seed < 20 * wanted + 100, f"only {len(shapes)} schedules are distinct"
@@ -225,9 +276,9 @@ def round_over_http(n: int) -> tuple[Action, ...]:
     )[n % 4]
 
 
-@pytest.mark.parametrize("rounds", [range(10), range(12, 22)], ids=repr)
-def test_schedules_over_http(rounds: range, config: Config) -> None:
-    watch = Watch(config, Bucket(config).perform)
+@pytest.mark.parametrize("rounds", [range(6), range(6, 12)], ids=repr)
+def test_schedules_over_http(rounds: range, library: Library) -> None:
+    watch = Watch(library.index, Bucket(library.index).perform)
     outcomes: Outcomes = []
     for n in rounds:
         rng = random.Random(n)
@@ -236,21 +287,58 @@ def test_schedules_over_http(rounds: range, config: Config) -> None:
         check_end(outcomes, watch)
 
 
-Start = Callable[[Publish, Config], Steps[int]]
+def test_sixteen_first_releases_of_four_teams() -> None:
+    names = {f"acme-{letter}": team for team in TEAMS for letter in team[:4]}
+    for seed in range(3):
+        watch = Watch(INDEX, MemoryBucket().perform)
+        actions = [Publish("1.0", name, team=team) for name, team in names.items()]
+        outcomes, _ = run_watched(actions, watch, random.Random(seed), KINDS[seed % len(KINDS)])
+        check_end(outcomes, watch)
+        records, _ = pages.parse_list(watch.objects[LIST], LIST, "../packages/")
+        assert {name: record.team for name, record in records.items()} == names
+        pins = watch.objects[INDEX.organization_constraints].decode()
+        assert all(f"\n{name} @ " in pins for name in names)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first release", "later release"])
+def test_a_release_takes_five_round_trips(first: bool) -> None:
+    bucket = MemoryBucket()
+    for action in () if first else (Publish("0.1.0"), other("1.0")):
+        carry_out(action.start(INDEX), bucket.perform)
+    protocol = NEXT.start(INDEX)
+    batches = [next(protocol)]
+    with pytest.raises(StopIteration):
+        while True:
+            batches.append(protocol.send([bucket.perform(request) for request in batches[-1]]))
+    puts = [[request.key for request in batch if isinstance(request, Put)] for batch in batches]
+    claimed, *name = puts[1]
+    assert puts[0] == []
+    assert (claimed, name) == (f"{PAGE}release-0.2.json", [f"{LIST}acme-common/"] if first else [])
+    assert sorted(puts[2]) == [
+        f"{PAGE}acme_common-0.2.0-py3-none-any.whl",
+        f"{PAGE}acme_common-0.2.0-py3-none-any.whl.metadata",
+        f"{PAGE}acme_common-0.2.0.tar.gz",
+    ]
+    assert puts[3] == [PAGE]
+    assert all(Watch(INDEX, bucket.perform)._is_derived(key) for key in puts[4])
+    assert len(puts) == 5
+
+
+Start = Callable[[Publish, Index], Steps[int]]
 Mistake = Callable[[Request], Request]
 
 
 def publish_with(mistake: Mistake, start: Start = Publish.start) -> Start:
     """Return a publisher that makes the requests which `mistake` makes of the right ones."""
 
-    def broken(action: Publish, config: Config) -> Steps[bool]:
-        protocol = start(action, config)
+    def broken(action: Publish, index: Index) -> Steps[int]:
+        protocol = start(action, index)
         try:
             batch = next(protocol)
             while True:
                 batch = protocol.send((yield [mistake(request) for request in batch]))
         except StopIteration as stop:
-            return bool(stop.value)
+            return int(stop.value)
 
     return broken
 
@@ -276,34 +364,23 @@ def is_project_page(key: str) -> bool:
     return key.startswith("packages/") and key.count("/") == 3 and key.endswith("/")
 
 
-def is_derived(key: str) -> bool:
-    return key.startswith("dumb-pypi/") or key in (TEAM_PAGE, CONFIG.keys.constraints)
-
-
-def publish_listing_first(action: Publish, config: Config) -> Steps[bool]:
-    """Publish, but write the page before the files that it lists."""
-    settings = at(config, action.version, action.project)
-    found = yield from look(settings)
-    entries = [pages.entry(file, START, None) for file in action.files()]
-    written = yield from change(settings, found, lambda page: pages.add(page, entries))
-    yield from _create(action.files(), settings, [])
-    return written
-
-
 def violations(scenario: Scenario) -> list[str]:
     """Run a hundred schedules; return the violations that were found."""
     start = MemoryBucket()
-    prepare(scenario, start.perform, CONFIG)
+    prepare(scenario, start.perform, INDEX)
     found = []
     for seed in range(100):
         try:
-            run(scenario, seed, MemoryBucket(start.objects).perform, CONFIG)
+            run(scenario, seed, MemoryBucket(start.objects).perform, INDEX)
         except Violation as violation:
             found.append(str(violation))
     return found
 
 
 LATER = Scenario("two versions", SOME, (Publish("0.2.0"), Publish("0.3.0")))
+BUILDS = Scenario("two builds", SOME, (NEXT, replace(NEXT, body="x = 1")))
+DERIVED = (INDEX.constraints, INDEX.organization_constraints, INDEX.organization_page("acme-common"))
+"""Some of what is derived: of the team, of the organisation, and of the project."""
 
 
 def test_finds_pages_that_are_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,21 +390,74 @@ def test_finds_pages_that_are_overwritten(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_finds_derived_objects_that_are_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_derived(key: str) -> bool:
+        return not key.startswith("packages/") or key in (INDEX.team_list, INDEX.constraints)
+
     monkeypatch.setattr(Publish, "start", publish_with(overwrites(is_derived)))
     found = violations(LATER)
-    for key in (TEAM_PAGE, CONFIG.keys.constraints, *site.project_keys(CONFIG.keys, "acme-common")):
+    for key in (*DERIVED, INDEX.team_list, LIST, *site.team_keys(INDEX)):
         assert any(f"{key} went back" in violation for violation in found), key
 
 
 def test_finds_derived_objects_without_a_look_at_serials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forward, "made_from", lambda *_: {})
+    monkeypatch.setattr(refresh, "made_from", lambda *_: {})
+    monkeypatch.setattr(refresh, "serial_of", lambda *_: 0)
     found = violations(LATER)
-    for key in (CONFIG.keys.constraints, *site.project_keys(CONFIG.keys, "acme-common")):
+    for key in DERIVED:
         assert any(f"{key} went back" in violation for violation in found), key
 
 
+def release_in_order(
+    *parts: Callable[[Publish, Index, publish.Prepared], Steps[object]],
+) -> Start:
+    """Return a publisher that does the parts of a release in the order given."""
+
+    def broken(action: Publish, index: Index) -> Steps[int]:
+        files = action.files()
+        state = yield from publish.prepare(files, index, claim(files))
+        for part in parts:
+            yield from part(action, index, state)
+        return 1
+
+    return broken
+
+
+def claims(action: Publish, index: Index, state: publish.Prepared) -> Steps[object]:
+    return publish._claim(index, state)
+
+
+def creates(action: Publish, index: Index, state: publish.Prepared) -> Steps[object]:
+    return publish._create(action.files(), index, state.stored)
+
+
+def lists(action: Publish, index: Index, state: publish.Prepared) -> Steps[object]:
+    return publish.change(index, state.snapshot, lambda page: pages.add(page, state.claim.files))
+
+
 def test_finds_pages_that_come_before_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Publish, "start", publish_listing_first)
+    monkeypatch.setattr(Publish, "start", release_in_order(claims, lists, creates))
     found = violations(LATER)
     assert len(found) == 100
     assert any("is missing or other bytes" in violation for violation in found), found
+
+
+def test_finds_files_that_come_before_their_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Publish, "start", release_in_order(creates, claims, lists))
+    found = violations(LATER)
+    assert len(found) == 100
+    assert all("came before its claim" in violation for violation in found), found
+
+
+def test_finds_claims_that_nobody_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ours(_: Stored, __: str, claim: Claim, ___: Version) -> Claim:
+        return claim
+
+    monkeypatch.setattr(publish, "_same_claim", ours)
+    found = violations(BUILDS)
+    assert any("has other files of 0.2.0 than were claimed" in line for line in found), found
+    assert any("is burnt" in violation for violation in found), found
+
+
+def test_finds_names_that_two_teams_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_refuse_taken", lambda *_: None)
+    assert violations(Scenario("two teams", (), (NEXT, replace(NEXT, team="data"))))

@@ -13,16 +13,14 @@ import pytest
 from tests.commands import repository, start
 from tests.clients.consumers import broken_links
 from tests.distributions import sdist, wheel
-from s3index.bucket import Bucket
-from s3index.config import Config
-from s3index.verify import verify
-from tests.world import at, objects
+from s3index.settings import LIST
+from tests.world import Library, at, objects, verified
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CROWD = 16
-SITE = "dumb-pypi/devtools/index/"
+FOLDER = "packages/devtools/acme-common/"
 
 
 @pytest.fixture
@@ -36,14 +34,20 @@ def endpoint() -> Iterator[str]:
     process.communicate()
 
 
-def publish_at_once(configs: Sequence[Config], folder: Path) -> list[dict[str, Any]]:
-    """Publish from a process for each; return what each said of its requests."""
+def publish_at_once(
+    libraries: Sequence[Library], folder: Path, *, differ: bool = False
+) -> list[dict[str, Any]]:
+    """Publish from a process for each; return what each said of its requests.
+
+    With `differ`, each has other bytes.
+    """
     roots = []
-    for number, config in enumerate(configs):
-        root = repository(config, folder / str(number))
+    for number, library in enumerate(libraries):
+        root = repository(library, folder / str(number))
         (root / "dist").mkdir()
         for build in (wheel, sdist):
-            build(root / "dist", config.project, str(config.version))
+            body = f"x = {number}" if differ else ""
+            build(root / "dist", library.name, library.version, body=body)
         roots.append(root)
     process = start(folder, *roots, runner=str(Path(__file__).with_name("crowd.py")))
     stdout, stderr = process.communicate()
@@ -59,44 +63,93 @@ def check_retries(said: list[dict[str, Any]]) -> None:
     lost = Counter(key for each in said for key in each["lost"])
     assert max(lost.values(), default=0) <= CROWD * (CROWD - 1) // 2
     # What is lost is read and tried again, and now and then the page of another project read.
-    assert sum(each["requests"] for each in said) <= CROWD * 24 + 3 * lost.total()
+    assert sum(each["requests"] for each in said) <= CROWD * 32 + 3 * lost.total()
 
 
-def check_index(s3: "S3Client", config: Config, versions: dict[str, list[str]]) -> None:
+def check_index(s3: "S3Client", library: Library, versions: dict[str, list[str]]) -> None:
     """Check that each project page, and everything made from them, has all of the versions."""
-    stored = objects(s3, config)
+    stored = objects(s3, library.index)
     for project, expected in versions.items():
-        page = json.loads(stored[config.keys.project_page(project)])
+        page = json.loads(stored[library.index.project_page(project)])
         assert page["versions"] == expected
         assert len(page["files"]) == 2 * len(expected)
-        for key in (f"simple/{project}/", f"simple/{project}/index.html", f"pypi/{project}/json"):
-            html = stored[SITE + key].decode()
+        for key in (library.index.site(f"simple/{project}/"), library.index.organization_page(project)):
+            html = stored[key].decode()
             for version in expected:
                 assert f"{project.replace('-', '_')}-{version}.tar.gz" in html
-    team = json.loads(stored[config.keys.team_page])
+    team = json.loads(stored[library.index.team_list])
     latest = {said["name"]: said["_latest"]["version"] for said in team["projects"]}
     assert latest == {project: expected[-1] for project, expected in versions.items()}
-    constraints = stored[config.keys.constraints].decode().splitlines()
-    pins = {line.split(" @ ")[0]: line for line in constraints if " @ " in line}
-    assert pins.keys() == versions.keys()
-    for project, expected in versions.items():
-        assert f"-{expected[-1]}-py3-none-any.whl#sha256=" in pins[project]
-        for key in ("simple/", "simple/index.html", "index.html", "changelog/page1.html"):
-            html, _, _ = stored[SITE + key].decode().partition("<!-- serials")
+    assert [said["name"] for said in json.loads(stored[LIST])["projects"]] == sorted(versions)
+    for key in (library.index.constraints, library.index.organization_constraints):
+        lines = stored[key].decode().splitlines()
+        pins = {line.split(" @ ")[0]: line for line in lines if " @ " in line}
+        assert pins.keys() == versions.keys()
+        for project, expected in versions.items():
+            assert f"-{expected[-1]}-py3-none-any.whl#sha256=" in pins[project]
+    for project in versions:
+        for key in ("index.html", "changelog/page1.html"):
+            html, _, _ = stored[library.index.site(key)].decode().partition("<!-- serials")
             assert project in html
-    assert broken_links(stored, config.url) == []
-    assert Bucket(config).run(verify(config)) == []
+    assert broken_links(stored, library.index.url) == []
+    report = verified(library)
+    assert (report.findings, report.notes) == ([], [])
 
 
-def test_sixteen_versions_of_a_project(s3: "S3Client", config: Config, tmp_path: Path) -> None:
+def test_sixteen_versions_of_a_project(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     versions = [f"0.{number}.0" for number in range(CROWD)]
-    said = publish_at_once([at(config, version) for version in versions], tmp_path)
-    check_index(s3, config, {"acme-common": versions})
+    said = publish_at_once([at(library, version) for version in versions], tmp_path)
+    check_index(s3, library, {"acme-common": versions})
     check_retries(said)
 
 
-def test_sixteen_projects_of_a_team(s3: "S3Client", config: Config, tmp_path: Path) -> None:
+def test_sixteen_projects_of_a_team(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     projects = [f"acme-{chr(ord('a') + number)}" for number in range(CROWD)]
-    said = publish_at_once([at(config, "1.0", project) for project in projects], tmp_path)
-    check_index(s3, config, {project: ["1.0"] for project in projects})
+    said = publish_at_once([at(library, "1.0", project) for project in projects], tmp_path)
+    check_index(s3, library, {project: ["1.0"] for project in projects})
     check_retries(said)
+
+
+def test_sixteen_first_releases_of_four_teams(
+    s3: "S3Client", library: Library, tmp_path: Path
+) -> None:
+    libraries = [
+        at(library, "1.0", f"acme-{team}-{number}", team)
+        for team in ("devtools", "data", "web", "ops")
+        for number in range(4)
+    ]
+    said = publish_at_once(libraries, tmp_path)
+    assert [each["outcome"] for each in said] == ["FIRST"] * CROWD
+    stored = objects(s3, library.index)
+    records = json.loads(stored[LIST])["projects"]
+    assert {record["name"]: record["_team"] for record in records} == {
+        each.name: each.index.team for each in libraries
+    }
+    pins = stored[library.index.organization_constraints].decode()
+    for each in libraries:
+        assert f"\n{each.name} @ " in pins
+        owner = json.loads(stored[library.index.organization_page(each.name)])["meta"]["_team"]
+        assert owner == each.index.team
+        assert verified(each).findings == []
+
+
+def test_sixteen_builds_of_a_version(s3: "S3Client", library: Library, tmp_path: Path) -> None:
+    said = publish_at_once([library] * CROWD, tmp_path, differ=True)
+    [winner] = [n for n, each in enumerate(said) if each["outcome"] in ("FIRST", "WRITTEN")]
+    claim = json.loads(objects(s3, library.index)[f"{FOLDER}release-0.1.json"])
+    for n, each in enumerate(said):
+        if n != winner:
+            told = f"0.1.0 was claimed by {claim['uploaded-by']} at "
+            assert told in each["outcome"] or "with other bytes" in each["outcome"]
+    check_index(s3, library, {"acme-common": ["0.1.0"]})
+
+
+def test_sixteen_teams_that_want_one_name(s3: "S3Client", library: Library, tmp_path: Path) -> None:
+    teams = [f"team-{number}" for number in range(CROWD)]
+    said = publish_at_once([at(library, "0.1.0", team=team) for team in teams], tmp_path)
+    assert sorted(each["outcome"][:5] for each in said) == ["FIRST", *["The n"] * (CROWD - 1)]
+    page = json.loads(objects(s3, library.index)["simple/acme-common/"])
+    owner = page["meta"]["_team"]
+    for each in said:
+        assert each["outcome"] == "FIRST" or f"belongs to team {owner}," in each["outcome"]
+    check_index(s3, at(library, "0.1.0", team=owner), {"acme-common": ["0.1.0"]})

@@ -7,20 +7,25 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 from tests.commands import repository, s3index
 from tests.distributions import sdist, wheel
-from s3index.bucket import Bucket
-from s3index.config import Config, Refused
+from s3index.s3 import Bucket
+from s3index.errors import Refused
 from s3index.publish import yank
 from s3index.verify import verify
 from tests.protocol.standin import Answer, Rule, Seen, StandIn, error, forward, standing_in
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release, verified
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Serve = Callable[[Rule], StandIn]
+
+PUTS = 14
+"""What a first release of a wheel and an sdist writes: the claim, the name, three files, the page,
+and eight that follow from it. The name's page is written a second time, with the files."""
 
 
 @pytest.fixture
@@ -48,9 +53,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waited
 
 
-def refusal(config: Config, *files: Path) -> str:
+def refusal(library: Library, *files: Path) -> str:
     with pytest.raises(Refused) as caught:
-        release(config, *files)
+        release(library, *files)
     return str(caught.value)
 
 
@@ -103,7 +108,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("case", ANSWERS)
 def test_what_the_server_refuses(
-    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path, case: str
+    s3: "S3Client", library: Library, serve: Serve, tmp_path: Path, case: str
 ) -> None:
     answer, message = ANSWERS[case]
 
@@ -112,63 +117,61 @@ def test_what_the_server_refuses(
         return None if "/eu-west-1/" in seen.headers["Authorization"] else answer
 
     stand_in = serve(rule)
-    assert refusal(config, wheel(tmp_path)) == message.format(bucket=config.bucket)
+    assert refusal(library, wheel(tmp_path)) == message.format(bucket=library.index.bucket)
     assert stand_in.puts() == []
-    assert objects(s3, config) == {}
+    assert objects(s3, library.index) == {}
 
 
 def test_no_permission_to_write(
-    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path
+    s3: "S3Client", library: Library, serve: Serve, tmp_path: Path
 ) -> None:
     denied = error(403, "AccessDenied", "Access Denied")
     serve(lambda seen: denied if seen.method == "PUT" else None)
-    said = f"Access to bucket {config.bucket} is denied (PutObject). {DENIED}"
-    assert refusal(config, wheel(tmp_path)) == said
-    assert objects(s3, config) == {}
+    said = f"Access to bucket {library.index.bucket} is denied (PutObject). {DENIED}"
+    assert refusal(library, wheel(tmp_path)) == said
+    assert objects(s3, library.index) == {}
 
 
 def test_no_credentials(
-    config: Config, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Library, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in = serve(lambda _: None)
-    # boto3 remembers the credentials that the process has used before.
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    assert refusal(config, wheel(tmp_path)) == f"There are no AWS credentials. {SIGN_IN}"
+    assert refusal(library, wheel(tmp_path)) == f"There are no AWS credentials. {SIGN_IN}"
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert refusal(config, wheel(tmp_path)) == (
+    assert refusal(library, wheel(tmp_path)) == (
         "boto3 cannot be set up: The config profile (nobody) could not be found"
     )
     assert stand_in.seen == []
 
 
 def test_an_endpoint_that_is_not_there(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-        said = refusal(config, wheel(tmp_path))
+        said = refusal(library, wheel(tmp_path))
     assert said == (
-        f"Bucket {config.bucket} cannot be reached: Could not connect to the endpoint URL: "
-        f'"{url}/{config.bucket}/packages/devtools/acme-common/"'
+        f"Bucket {library.index.bucket} cannot be reached: Could not connect to the endpoint URL: "
+        f'"{url}/{library.index.bucket}/packages/devtools/acme-common/"'
     )
     assert pauses
 
 
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_web_page_in_place_of_s3(
-    config: Config, serve: Serve, tmp_path: Path, status: int, pauses: list[float]
+    library: Library, serve: Serve, tmp_path: Path, status: int, pauses: list[float]
 ) -> None:
     page = Answer(status, {"Content-Type": "text/html"}, b"<!doctype html><p>Sign in<p>")
     serve(lambda _: page)
-    said = refusal(config, wheel(tmp_path))
+    said = refusal(library, wheel(tmp_path))
     assert said == (
-        f"What answers for bucket {config.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign "
+        f"What answers for bucket {library.index.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign "
         "in to the network."
         if status == 200
-        else f"GetObject on bucket {config.bucket} failed: 500 Internal Server Error"
+        else f"GetObject on bucket {library.index.bucket} failed: 500 Internal Server Error"
     )
 
 
@@ -180,34 +183,34 @@ def first(times: int, concerned: Callable[[Seen], bool], answer: Callable[[Seen]
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_throttling_is_waited_for(
-    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path, pauses: list[float], method: str
+    s3: "S3Client", library: Library, serve: Serve, tmp_path: Path, pauses: list[float], method: str
 ) -> None:
     slow_down = error(503, "SlowDown", "Please reduce your request rate.")
-    page = config.keys.project_page(config.project)
+    page = library.index.project_page(library.name)
     stand_in = serve(
         first(2, lambda seen: (seen.method, seen.key) == (method, page), lambda _: slow_down)
     )
-    assert release(config, wheel(tmp_path))
+    assert release(library, wheel(tmp_path))
     assert [seen.method for seen in stand_in.seen if seen.key == page].count(method) == 3
     assert len(pauses) == 2
-    assert_sound(config)
+    assert_sound(library)
 
 
 def test_throttling_without_end(
-    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path, pauses: list[float]
+    s3: "S3Client", library: Library, serve: Serve, tmp_path: Path, pauses: list[float]
 ) -> None:
     serve(lambda _: error(503, "SlowDown", "Please reduce your request rate."))
-    said = refusal(config, wheel(tmp_path))
+    said = refusal(library, wheel(tmp_path))
     assert said == (
-        f"GetObject on bucket {config.bucket} failed: SlowDown Please reduce your request rate."
+        f"GetObject on bucket {library.index.bucket} failed: SlowDown Please reduce your request rate."
     )
     assert pauses
-    assert objects(s3, config) == {}
+    assert objects(s3, library.index) == {}
 
 
 @pytest.mark.parametrize("hangs_up", [True, False], ids=["no answer", "an error"])
 def test_answers_that_get_lost(
-    config: Config, endpoint: str, serve: Serve, tmp_path: Path, pauses: list[float], hangs_up: bool
+    library: Library, endpoint: str, serve: Serve, tmp_path: Path, pauses: list[float], hangs_up: bool
 ) -> None:
     """Each PUT is carried out, its answer is lost, and the client's second try meets a 412."""
     lost: set[str] = set()
@@ -216,21 +219,21 @@ def test_answers_that_get_lost(
         if seen.method != "PUT" or seen.key in lost:
             return None
         lost.add(seen.key)
-        forward(endpoint, f"/{config.bucket}/{seen.key}", seen)
+        forward(endpoint, f"/{library.index.bucket}/{seen.key}", seen)
         return Answer(0) if hangs_up else error(500, "InternalError", "We encountered an error.")
 
     stand_in = serve(rule)
-    release(config, wheel(tmp_path), sdist(tmp_path))
-    assert len(lost) == 13
-    assert_sound(config)
+    release(library, wheel(tmp_path), sdist(tmp_path))
+    assert len(lost) == PUTS
+    assert_sound(library)
     lost.clear()
-    Bucket(config).run(yank(config, config.version, "it leaks"))
-    assert config.keys.project_page(config.project) in lost
-    assert_sound(config)
+    Bucket(library.index).run(yank(library.index, library.name, Version("0.1.0"), "it leaks"))
+    assert library.index.project_page(library.name) in lost
+    assert_sound(library)
     assert len(stand_in.puts()) < 60
 
 
-def test_two_conditional_writes_that_meet(config: Config, serve: Serve, tmp_path: Path) -> None:
+def test_two_conditional_writes_that_meet(library: Library, serve: Serve, tmp_path: Path) -> None:
     """AWS answers 409 to a conditional PUT while another is under way."""
     refused: set[str] = set()
 
@@ -241,20 +244,71 @@ def test_two_conditional_writes_that_meet(config: Config, serve: Serve, tmp_path
         return error(409, "ConditionalRequestConflict", "The conditional request cannot succeed.")
 
     serve(rule)
-    assert release(config, wheel(tmp_path), sdist(tmp_path))
-    assert len(refused) == 13
-    assert_sound(config)
+    assert release(library, wheel(tmp_path), sdist(tmp_path))
+    assert len(refused) == PUTS
+    assert_sound(library)
 
 
-def assert_sound(config: Config) -> None:
-    assert Bucket(config).run(verify(config)) == []
+@pytest.mark.parametrize("what", ["a page", "a wheel"])
+def test_an_answer_that_is_cut_off_in_its_body(
+    library: Library, endpoint: str, serve: Serve, tmp_path: Path, what: str
+) -> None:
+    """The connection breaks while a body comes in; botocore asks again for nothing of that."""
+    release(library, wheel(tmp_path))
+    page = library.index.project_page(library.name)
+    key = page if what == "a page" else f"{page}acme_common-0.1.0-py3-none-any.whl"
+
+    def half(seen: Seen) -> Answer:
+        whole = forward(endpoint, f"/{library.index.bucket}/{seen.key}", seen)
+        return Answer(whole.status, whole.headers, whole.body[: len(whole.body) // 2])
+
+    stand_in = serve(first(3, lambda seen: (seen.method, seen.key) == ("GET", key), half))
+    assert Bucket(library.index).run(verify(library.index, deep=True)).findings == []
+    assert [seen.key for seen in stand_in.seen if seen.method == "GET"].count(key) == 4
+
+
+def test_an_answer_that_is_always_cut_off(
+    library: Library, endpoint: str, serve: Serve, tmp_path: Path
+) -> None:
+    release(library, wheel(tmp_path))
+
+    def half(seen: Seen) -> Answer | None:
+        if seen.method != "GET" or not seen.key.endswith("/"):
+            return None
+        whole = forward(endpoint, f"/{library.index.bucket}/{seen.key}", seen)
+        return Answer(whole.status, whole.headers, whole.body[: len(whole.body) // 2])
+
+    serve(half)
+    said = refusal(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+    assert said.startswith(f"Bucket {library.index.bucket} cannot be reached: ")
+
+
+CLOCKS = [
+    error(403, "RequestTimeTooSkewed", "The difference between the request time and ours is large"),
+    error(403, "SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier than"),
+]
+
+
+@pytest.mark.parametrize("answer", CLOCKS, ids=["S3", "IAM"])
+def test_a_clock_that_is_wrong(
+    library: Library, serve: Serve, tmp_path: Path, answer: Answer
+) -> None:
+    serve(lambda _: answer)
+    assert refusal(library, wheel(tmp_path)).startswith(
+        "The clock of this machine differs too much from the server's ("
+    )
+
+
+def assert_sound(library: Library) -> None:
+    report = verified(library)
+    assert (report.findings, report.notes) == ([], [])
 
 
 def test_the_command_says_it_in_a_line(
-    s3: "S3Client", config: Config, serve: Serve, tmp_path: Path
+    s3: "S3Client", library: Library, serve: Serve, tmp_path: Path
 ) -> None:
     answer, message = ANSWERS["expired credentials"]
     serve(lambda _: answer)
-    root = repository(at(config, "0.1.0"), tmp_path / "root")
+    root = repository(at(library, "0.1.0"), tmp_path / "root")
     assert s3index(root, "publish", wheel(tmp_path), exits=1) == f"Error: {message}\n"
-    assert objects(s3, config) == {}
+    assert objects(s3, library.index) == {}

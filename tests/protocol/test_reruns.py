@@ -12,9 +12,8 @@ import pytest
 from tests.commands import repository, s3index, start
 from tests.clients.consumers import broken_links, offered
 from tests.distributions import sdist, wheel
-from s3index.config import Config
 from tests.protocol.standin import Answer, Seen, StandIn, standing_in
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,48 +21,49 @@ if TYPE_CHECKING:
 FOLDER = "packages/devtools/acme-common/"
 
 
-def latest(s3: "S3Client", config: Config) -> str:
+def latest(s3: "S3Client", library: Library) -> str:
     """Return the newest version as the team page and constraints.txt say, which must agree."""
-    stored = objects(s3, config)
-    [said] = json.loads(stored[config.keys.team_page])["projects"]
+    stored = objects(s3, library.index)
+    [said] = json.loads(stored[library.index.team_list])["projects"]
     version = said["_latest"]["version"]
-    assert f"-{version}-py3-none-any.whl" in stored[config.keys.constraints].decode()
+    for key in (library.index.constraints, library.index.organization_constraints):
+        assert f"-{version}-py3-none-any.whl" in stored[key].decode()
     return str(version)
 
 
-def test_twice(s3: "S3Client", config: Config, wire: StandIn, tmp_path: Path) -> None:
+def test_twice(s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path) -> None:
     files = wheel(tmp_path), sdist(tmp_path)
-    root = repository(config, tmp_path / "root")
+    root = repository(library, tmp_path / "root")
     s3index(root, "publish", *files)
-    before = objects(s3, config)
+    before = objects(s3, library.index)
     wire.seen.clear()
     s3index(root, "publish", *files)
     assert wire.puts() == []
-    assert objects(s3, config) == before
+    assert objects(s3, library.index) == before
 
 
-def test_both_at_once(s3: "S3Client", config: Config, tmp_path: Path) -> None:
+def test_both_at_once(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     files = wheel(tmp_path), sdist(tmp_path)
-    root = repository(config, tmp_path / "root")
+    root = repository(library, tmp_path / "root")
     processes = [start(root, "publish", *files) for _ in range(2)]
     assert [process.communicate()[1] for process in processes] == ["", ""]
     assert [process.returncode for process in processes] == [0, 0]
-    assert len(offered(objects(s3, config), "devtools")) == 2
+    assert len(offered(objects(s3, library.index), "devtools")) == 2
 
 
-def test_an_old_tag_after_a_newer_release(s3: "S3Client", config: Config, tmp_path: Path) -> None:
+def test_an_old_tag_after_a_newer_release(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     old, new = wheel(tmp_path), wheel(tmp_path, version="0.2.0")
     late = wheel(tmp_path, version="0.1.1")
-    release(config, old)
-    release(at(config, "0.2.0"), new)
+    release(library, old)
+    release(at(library, "0.2.0"), new)
     # The release job of 0.1.0 is run again, and a fix of the old line comes for the first time.
-    root = repository(config, tmp_path / "root")
-    before = objects(s3, config)
+    root = repository(library, tmp_path / "root")
+    before = objects(s3, library.index)
     s3index(root, "publish", old)
-    assert objects(s3, config) == before
-    s3index(repository(at(config, "0.1.1"), root), "publish", late)
-    assert latest(s3, config) == "0.2.0"
-    page = json.loads(objects(s3, config)[FOLDER])
+    assert objects(s3, library.index) == before
+    s3index(repository(at(library, "0.1.1"), root), "publish", late)
+    assert latest(s3, library) == "0.2.0"
+    page = json.loads(objects(s3, library.index)[FOLDER])
     assert page["versions"] == ["0.1.0", "0.1.1", "0.2.0"]
 
 
@@ -103,22 +103,22 @@ def gate(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize(
     "gate",
-    [f"{FOLDER}acme_common-0.2.0.tar.gz", FOLDER, "packages/devtools/constraints.txt"],
-    ids=["while a file goes out", "at the project page", "at constraints.txt"],
+    [f"{FOLDER}release-0.2.json", f"{FOLDER}acme_common-0.2.0.tar.gz", FOLDER, "simple/constraints.txt"],
+    ids=["at its claim", "while a file goes out", "at the project page", "at constraints.txt"],
     indirect=True,
 )
 def test_cancelled_in_the_middle(
     s3: "S3Client",
-    config: Config,
+    library: Library,
     gate: Gate,
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
-    release(config, wheel(tmp_path))
-    before = objects(s3, config)
+    release(library, wheel(tmp_path))
+    before = objects(s3, library.index)
     gate.closed.set()
     files = wheel(tmp_path, version="0.2.0"), sdist(tmp_path, version="0.2.0")
-    root = repository(at(config, "0.2.0"), tmp_path / "root")
+    root = repository(at(library, "0.2.0"), tmp_path / "root")
     process = start(root, "publish", *files)
     assert gate.reached.wait(60)
     process.send_signal(number)
@@ -127,9 +127,9 @@ def test_cancelled_in_the_middle(
     assert process.returncode != 0
     assert "Traceback" not in stderr
 
-    stored = objects(s3, config)
-    assert broken_links(stored, config.url) == []
+    stored = objects(s3, library.index)
+    assert broken_links(stored, library.index.url) == []
     assert offered(before, "devtools").items() <= offered(stored, "devtools").items()
     s3index(root, "publish", *files)
-    assert latest(s3, config) == "0.2.0"
-    assert len(offered(objects(s3, config), "devtools")) == 3
+    assert latest(s3, library) == "0.2.0"
+    assert len(offered(objects(s3, library.index), "devtools")) == 3

@@ -3,21 +3,19 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
 
-from tests.distributions import sdist, wheel
+from tests.distributions import digest, sdist, wheel
 from s3index import site
-from s3index.bucket import Bucket
-from s3index.config import Config
+from s3index.s3 import Bucket
 from s3index.publish import yank
 from s3index.repair import repair
 from s3index.verify import verify
-from tests.world import at, objects, release
+from tests.world import Library, at, objects, release, verified
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,25 +28,35 @@ OTHER = "packages/devtools/acme-other/"
 
 
 @pytest.fixture
-def published(config: Config, tmp_path: Path) -> Config:
+def published(library: Library, tmp_path: Path) -> Library:
     """Publish two versions of one project, of which the newer is yanked, and one of another."""
-    release(config, wheel(tmp_path), sdist(tmp_path))
-    release(at(config, "0.2.0"), wheel(tmp_path, version="0.2.0"))
-    release(at(config, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
-    assert Bucket(config).run(yank(config, Version("0.2.0"), "it leaks"))
-    return config
+    release(library, wheel(tmp_path), sdist(tmp_path))
+    release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
+    release(at(library, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
+    index = library.index
+    assert Bucket(index).run(yank(index, library.name, Version("0.2.0"), "it leaks"))
+    return library
 
 
-def findings(config: Config, *, deep: bool = False) -> list[str]:
-    return Bucket(config).run(verify(config, deep=deep))
+def findings(library: Library, *, deep: bool = False) -> list[str]:
+    return Bucket(library.index).run(verify(library.index, deep=deep)).findings
 
 
-def test_a_sound_index(s3: "S3Client", published: Config) -> None:
-    before = objects(s3, published)
+def notes(library: Library) -> list[str]:
+    return verified(library).notes
+
+
+def repaired(library: Library) -> list[str]:
+    return Bucket(library.index).run(repair(library.index))
+
+
+def test_a_sound_index(s3: "S3Client", published: Library) -> None:
+    before = objects(s3, published.index)
     assert findings(published) == []
     assert findings(published, deep=True) == []
-    assert Bucket(published).run(repair(published)) == []
-    assert objects(s3, published) == before
+    assert notes(published) == []
+    assert repaired(published) == []
+    assert objects(s3, published.index) == before
 
 
 def edited(key: str, change: Callable[[dict[str, object]], object]) -> "Damage":
@@ -77,150 +85,167 @@ def deleted(*keys: str) -> "Damage":
 
 Damage = Callable[["S3Client", str], None]
 
+UNREAD = "not what this publisher writes"
+STALE = "not what the pages give"
+LISTS = ["packages/devtools/", "packages/devtools/constraints.txt", "simple/"]
+LISTS += ["simple/constraints.txt", f"{SITE}index.html", f"{SITE}changelog/page1.html"]
+PROJECTS = [f"{SITE}simple/acme-common/", f"{SITE}simple/acme-common/index.html"]
+PROJECTS += ["simple/acme-common/", "simple/acme-other/"]
+
 MENDED: dict[str, tuple[Damage, list[str]]] = {
-    "no project page": (
-        deleted(FOLDER),
-        [f"{FOLDER}: the page is missing", f"{WHEEL}: stored, but not listed"],
+    "no project page": (deleted(FOLDER), [f"{FOLDER}: missing"]),
+    "a project page that is not JSON": (replaced(FOLDER), [f"{FOLDER}: {UNREAD}"]),
+    "a file that was taken off a page": (
+        edited(FOLDER, lambda page: page["files"].pop(0)),  # type: ignore[attr-defined]
+        [f"{FOLDER}: not what the claims give"],
     ),
-    "a project page that is not JSON": (
-        replaced(FOLDER),
-        [f"{FOLDER}: not a page of the simple repository API, version 1"],
-    ),
-    "no team page": (deleted("packages/devtools/"), ["packages/devtools/: the page is missing"]),
-    "a team page that is not JSON": (
-        replaced("packages/devtools/"),
-        ["packages/devtools/: not a page of the simple repository API, version 1"],
-    ),
-    "a team page without a project": (
-        edited("packages/devtools/", lambda page: page.update(projects=[])),
-        ["packages/devtools/: not what the page of acme-other gives"],
-    ),
-    "a team page with a project that does not exist": (
-        edited(
-            "packages/devtools/",
-            lambda page: page["projects"].append({"name": "ghost", "_last-serial": 3}),  # type: ignore[attr-defined]
-        ),
-        ["packages/devtools/ghost/: the page is missing"],
-    ),
-    "no constraints": (
-        deleted("packages/devtools/constraints.txt"),
-        ["packages/devtools/constraints.txt: missing"],
-    ),
-    "stale HTML": (
-        replaced(f"{SITE}simple/acme-common/index.html"),
-        [f"{SITE}simple/acme-common/index.html: not what the pages give"],
-    ),
-    "no start page": (deleted(f"{SITE}index.html"), [f"{SITE}index.html: missing"]),
-    "no core metadata": (deleted(f"{WHEEL}.metadata"), [f"{WHEEL}.metadata: listed, but missing"]),
-    "other core metadata": (
-        replaced(f"{WHEEL}.metadata"),
-        [
-            f"{WHEEL}.metadata: stored with another SHA-256 than listed",
-            f"{WHEEL}.metadata: not what the distribution holds",
-        ],
-    ),
-    "a file that is not listed": (
+    "a release that was taken off a page": (
         edited(OTHER, lambda page: page.update(files=[], versions=[])),
-        [f"{OTHER}acme_other-1.0-py3-none-any.whl: stored, but not listed"],
+        [f"{OTHER}release-1.json: the release is complete, but not listed"],
     ),
     "a wrong size": (
         edited(OTHER, lambda page: page["files"][0].update(size=5)),  # type: ignore[index]
-        [f"{OTHER}acme_other-1.0-py3-none-any.whl: listed with 5 bytes, stored is"],
+        [f"{OTHER}: not what the claims give"],
     ),
-    "every page": (
-        deleted("packages/devtools/", FOLDER, OTHER),
-        [f"{OTHER}: the page is missing"],
+    "every page": (deleted("packages/devtools/", FOLDER, OTHER), [f"{OTHER}: missing"]),
+    "everything but files and claims": (
+        deleted(*LISTS, *PROJECTS, FOLDER, OTHER, f"{WHEEL}.metadata"),
+        [f"{FOLDER}: missing", f"{OTHER}: missing"],
     ),
-    "everything but the files": (
-        deleted(
-            "packages/devtools/", FOLDER, OTHER, f"{WHEEL}.metadata", f"{SITE}index.html",
-            "packages/devtools/constraints.txt", f"{SITE}changelog/page1.html",
-            f"{SITE}simple/", f"{SITE}simple/index.html", f"{SITE}simple/acme-common/",
-            f"{SITE}simple/acme-common/index.html", f"{SITE}pypi/acme-common/json",
-        ),
-        [f"{OTHER}: the page is missing"],
+    "no core metadata": (deleted(f"{WHEEL}.metadata"), [f"{WHEEL}.metadata: missing"]),
+    "other core metadata": (
+        replaced(f"{WHEEL}.metadata"),
+        [f"{WHEEL}.metadata: stored with another SHA-256 than listed"],
     ),
-}  # fmt: skip
+    "a list without a project": (
+        edited("packages/devtools/", lambda page: page.update(projects=[])),
+        ["packages/devtools/: not what the page of acme-other gives"],
+    ),
+    "a list of the organisation without a project": (
+        edited("simple/", lambda page: page.update(projects=[])),
+        ["simple/: not what the page of acme-other gives"],
+    ),
+    "a damaged record": (
+        edited("simple/", lambda page: page["projects"][0].update(_latest=7)),  # type: ignore[index]
+        ["simple/: the record of acme-common is damaged"],
+    ),
+    "an older state of the organisation's page": (
+        edited("simple/acme-common/", lambda page: page.update(files=[], versions=[])),
+        [f"simple/acme-common/: {STALE}"],
+    ),
+    **{
+        f"no {key}": (deleted(key), [f"{key}: missing"]) for key in (*LISTS, *PROJECTS)
+    },
+    **{
+        f"other bytes of {key}": (
+            replaced(key),
+            [f"{key}: {UNREAD if key.endswith('devtools/') or key == 'simple/' else STALE}"],
+        )
+        for key in (*LISTS, *PROJECTS)
+    },
+}
 
 
 @pytest.mark.parametrize("name", MENDED)
-def test_damage_is_named_and_mended(s3: "S3Client", published: Config, name: str) -> None:
+def test_damage_is_named_and_mended(s3: "S3Client", published: Library, name: str) -> None:
     damage, expected = MENDED[name]
-    before = objects(s3, published)
-    damage(s3, published.bucket)
+    before = objects(s3, published.index)
+    damage(s3, published.index.bucket)
     found = findings(published)
     for line in expected:
         assert any(one.startswith(line) for one in found), found
-    problems = Bucket(published).run(repair(published))
+    assert repaired(published) == []
     assert findings(published) == []
-    assert [problem for problem in problems if "ghost" not in problem] == []
-    after = objects(s3, published)
+    after = objects(s3, published.index)
     assert set(after) == set(before)
-    lost_yanks = name in ("no project page", "every page", "everything but the files")
-    lost_yanks = lost_yanks or name == "a project page that is not JSON"
     for key in (FOLDER, OTHER):
-        assert plain(after[key], yanks=not lost_yanks) == plain(before[key], yanks=not lost_yanks)
+        files = json.loads(after[key])["files"]
+        # Yanks are in the page and its copy; claims have everything else.
+        if name == "everything but files and claims":
+            files[2]["yanked"] = "it leaks"
+            files[2] = dict(sorted(files[2].items())) if key == FOLDER else files[2]
+        assert files == json.loads(before[key])["files"]
 
 
-def plain(body: bytes, *, yanks: bool) -> list[dict[str, object]]:
-    """Return a page's files without what only the lost page knew."""
-    files: list[dict[str, object]] = json.loads(body)["files"]
-    for file in files:
-        file.pop("_uploaded-by", None)
-        # The server dates an object a moment before it dates the answer.
-        file["upload-time"] = datetime.fromisoformat(str(file["upload-time"])).date()
-        if not yanks:
-            file["yanked"] = False
-    return files
+def test_a_project_alone(s3: "S3Client", published: Library) -> None:
+    def alone() -> list[str]:
+        index = published.index
+        return Bucket(index).run(verify(index, project=published.name)).findings
+
+    assert alone() == []
+    deleted(OTHER, "simple/acme-other/")(s3, published.index.bucket)
+    assert alone() == []
+    assert findings(published) != []
+    deleted(FOLDER)(s3, published.index.bucket)
+    assert f"{FOLDER}: missing" in alone()
+    replaced("simple/constraints.txt")(s3, published.index.bucket)
+    assert f"simple/constraints.txt: {STALE}" in alone()
 
 
-def test_a_file_replaced_behind_our_back(s3: "S3Client", published: Config, tmp_path: Path) -> None:
+def test_a_name_that_another_team_has(s3: "S3Client", published: Library) -> None:
+    edited("simple/acme-other/", lambda page: page["meta"].update(_team="data"))(  # type: ignore[attr-defined]
+        s3, published.index.bucket
+    )
+    line = f"{OTHER}: the name acme-other is team data's"
+    assert line in findings(published)
+    before = objects(s3, published.index)["simple/acme-other/"]
+    assert line in repaired(published)
+    assert objects(s3, published.index)["simple/acme-other/"] == before
+
+
+def test_a_file_replaced_behind_our_back(
+    s3: "S3Client", published: Library, tmp_path: Path
+) -> None:
     (tmp_path / "other").mkdir()
-    replaced(WHEEL, wheel(tmp_path / "other", body="evil = 1").read_bytes())(s3, published.bucket)
-    [line, *_] = findings(published)
-    assert line.startswith(f"{WHEEL}: listed with SHA-256 ")
-    [problem] = Bucket(published).run(repair(published))
-    assert problem.startswith(f"{WHEEL}: not the bytes that were released; restore")
+    other = wheel(tmp_path / "other", body="evil = 1")
+    replaced(WHEEL, other.read_bytes())(s3, published.index.bucket)
+    [line] = findings(published)
+    assert line.startswith(f"{WHEEL}: released with SHA-256 ")
+    assert line.endswith(f"stored is {digest(other)}; bring the object's earlier version back")
+    assert repaired(published) == [line]
     # It stays listed with the digest that was released, so that clients refuse it.
-    assert findings(published)[0] == line
-
-
-def test_a_file_deleted_behind_our_back(s3: "S3Client", published: Config) -> None:
-    deleted(SDIST)(s3, published.bucket)
-    assert findings(published) == [f"{SDIST}: listed, but missing"]
-    assert Bucket(published).run(repair(published)) == [
-        f"{SDIST}: listed, but missing; taken off the page"
-    ]
+    assert findings(published) == [line]
+    replaced(WHEEL, wheel(tmp_path).read_bytes())(s3, published.index.bucket)
     assert findings(published) == []
 
 
-def test_what_is_no_distribution(s3: "S3Client", published: Config) -> None:
-    replaced(f"{FOLDER}notes.txt")(s3, published.bucket)
-    replaced(f"{FOLDER}acme_common-0.3.0.tar.gz")(s3, published.bucket)
-    assert findings(published) == [
-        f"{FOLDER}acme_common-0.3.0.tar.gz: stored, but not listed",
-        f"{FOLDER}notes.txt: stored, but not listed",
-    ]
-    assert Bucket(published).run(repair(published)) == [
-        f"{FOLDER}notes.txt: no distribution of acme-common, left out",
-        f"{FOLDER}acme_common-0.3.0.tar.gz: damaged, left out; it is no distribution",
-    ]
+def test_a_file_deleted_behind_our_back(s3: "S3Client", published: Library) -> None:
+    deleted(SDIST)(s3, published.index.bucket)
+    assert findings(published) == [f"{SDIST}: listed, but missing"]
+    assert repaired(published) == [f"{SDIST}: listed, but missing"]
+    assert findings(published) == []
+    assert notes(published) == []
 
 
-def test_deep_does_not_trust_the_servers_digest(s3: "S3Client", published: Config) -> None:
+def test_what_is_not_a_release(s3: "S3Client", published: Library) -> None:
+    replaced(f"{FOLDER}notes.txt")(s3, published.index.bucket)
+    replaced(f"{FOLDER}acme_common-0.3.0.tar.gz")(s3, published.index.bucket)
+    expected = [
+        f"{FOLDER}notes.txt: nothing that this publisher writes",
+        f"{FOLDER}acme_common-0.3.0.tar.gz: stored, but part of no release",
+    ]
+    before = objects(s3, published.index)
+    for _ in range(2):
+        assert findings(published) == []
+        assert notes(published) == expected
+        assert repaired(published) == []
+    assert objects(s3, published.index) == before
+
+
+def test_deep_does_not_trust_the_servers_digest(s3: "S3Client", published: Library) -> None:
     assert findings(published, deep=True) == []
-    s3.put_object(Bucket=published.bucket, Key=SDIST, Body=b"without a checksum of the server")
-    assert findings(published)[0].startswith(f"{SDIST}: listed with SHA-256")
+    body = b"without a checksum of the server"
+    s3.put_object(Bucket=published.index.bucket, Key=SDIST, Body=body)
+    assert findings(published)[0].startswith(f"{SDIST}: released with SHA-256")
 
 
-def test_publish_refuses_what_repair_mends(
-    s3: "S3Client", published: Config, tmp_path: Path
-) -> None:
-    deleted(FOLDER)(s3, published.bucket)
-    Bucket(published).run(repair(published))
+def test_publish_after_repair(s3: "S3Client", published: Library, tmp_path: Path) -> None:
+    deleted(FOLDER)(s3, published.index.bucket)
+    repaired(published)
     newer = at(published, "0.3.0")
     assert release(newer, wheel(tmp_path, version="0.3.0"))
-    assert json.loads(objects(s3, published)[FOLDER])["versions"] == ["0.1.0", "0.2.0", "0.3.0"]
+    versions = json.loads(objects(s3, published.index)[FOLDER])["versions"]
+    assert versions == ["0.1.0", "0.2.0", "0.3.0"]
     assert findings(published) == []
 
 
@@ -231,27 +256,27 @@ def older(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "path", ["index.html", "simple/index.html", "simple/acme-other/", "pypi/acme-other/json"]
+    "path", ["index.html", "changelog/page1.html", "simple/acme-other/"]
 )
 def test_a_neighbours_other_version_of_the_template_is_no_finding(
-    s3: "S3Client", published: Config, path: str
+    s3: "S3Client", published: Library, path: str
 ) -> None:
     key = f"{SITE}{path}"
-    body = objects(s3, published)[key]
-    replaced(key, older(body))(s3, published.bucket)
+    body = objects(s3, published.index)[key]
+    replaced(key, older(body))(s3, published.index.bucket)
     assert findings(published) == []
-    replaced(key, body + b" ")(s3, published.bucket)
+    replaced(key, body + b" ")(s3, published.index.bucket)
     assert findings(published) == [f"{key}: not what the pages give"]
 
 
 @pytest.mark.parametrize("changed", ["digest", "serial"])
 def test_an_older_version_hides_no_other_file_and_no_older_state(
-    s3: "S3Client", published: Config, changed: str
+    s3: "S3Client", published: Library, changed: str
 ) -> None:
     key = f"{SITE}simple/acme-other/"
-    body = older(objects(s3, published)[key])
+    body = older(objects(s3, published.index)[key])
     digest = re.findall(rb"sha256=[0-9a-f]{8}", body)[0]
     before, after = (digest, b"sha256=00000000") if changed == "digest" else (b": 1}", b": 0}")
     assert before in body
-    replaced(key, body.replace(before, after))(s3, published.bucket)
+    replaced(key, body.replace(before, after))(s3, published.index.bucket)
     assert findings(published) == [f"{key}: not what the pages give"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import pre_gen_project
+from hooks import answers
 from tests.template.baking import TEMPLATE, config_file
 from tests.commands import STUBS, repository, s3index
 from tests.distributions import wheel
@@ -163,7 +163,7 @@ def test_hook_and_publisher_give_the_same_answer(
     answer, found = INDEXES[case]
     with standing_in(lambda _: answer, "") as index:
         pip_asks(f"{index.url}/simple/", monkeypatch)
-        assert pre_gen_project.name_taken("acme-common") is found
+        assert answers.name_taken("acme-common") is found
         assert names.taken("acme-common", "https://ours.example.com/") is found
 
 

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import jinja2
 from cookiecutter.exceptions import CookiecutterException
 from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).resolve().parents[2]
+STUBS = TEMPLATE / "tests" / "stubs"
+"""A pip that knows no project: the question to PyPI is test_names' subject."""
 
 ANSWERS: dict[str, object] = {
     "organization": "Acme",
@@ -57,30 +58,7 @@ def bake(output_dir: Path, /, **answers: object) -> Path:
 
 def bake_from(template: Path, output_dir: Path, /, **answers: object) -> Path:
     """Do what `bake` does, with another template."""
-    with _without_pip():
-        return _bake(template, output_dir, answers)
-
-
-@contextmanager
-def _without_pip() -> Iterator[None]:
-    # The hook's question to PyPI is test_names' subject; other bakes shall not wait for it.
-    with tempfile.TemporaryDirectory() as folder:
-        pip = Path(folder) / "pip"
-        pip.write_text("#!/bin/sh\nexit 1\n")
-        pip.chmod(0o755)
-        before = os.environ["PATH"]
-        os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
-        try:
-            yield
-        finally:
-            os.environ["PATH"] = before
-
-
-def _bake(template: Path, output_dir: Path, answers: Mapping[str, object]) -> Path:
-    context = ANSWERS | dict(answers)
-    for key, text in json.loads((template / "cookiecutter.json").read_text()).items():
-        if key.startswith("__") and isinstance(text, str):
-            context[key] = jinja2.Template(text).render(cookiecutter=context)
+    context = ANSWERS | answers
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as stderr:
         folder = Path(name)
         replay = folder / "answers.json"
@@ -155,3 +133,17 @@ def pypi() -> str:
     code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     default = run([sys.executable, "-c", code], Path.cwd()).strip()
     return os.environ.get("PIP_INDEX_URL", default)
+
+
+def committed(folder: Path) -> Path:
+    """Commit the template's files as they are now in a new repository, `folder`; return it."""
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], TEMPLATE)
+    for name in filter(None, listed.split("\0")):
+        if (TEMPLATE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((TEMPLATE / name).read_bytes())
+    person = ["-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com"]
+    run(["git", "init", "--quiet"], folder)
+    run(["git", "add", "--all"], folder)
+    run(["git", *person, "commit", "--quiet", "--message", "The present"], folder)
+    return folder

@@ -38,13 +38,13 @@ def carried(key: str, text: str) -> bool:
     return (
         text == text.strip() != ""
         and len(text) <= FREE_TEXT[key]
-        and not categories & {"Cc", "Cs", "Zl", "Zp"}
+        and not categories & {"Cc", "Cf", "Cs", "Zl", "Zp"}
         and not any(tag in text for tag in ("{{", "{%", "{#"))
     )
 
 
 def valid(key: str) -> st.SearchStrategy[str]:
-    characters = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+    characters = st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"])
     snippets = st.sampled_from([snippet for snippet in SNIPPETS if carried(key, f"a{snippet}a")])
     text = st.lists(snippets | characters, min_size=1, max_size=12).map("".join).map(str.strip)
     return text.filter(lambda text: carried(key, text))
@@ -97,7 +97,8 @@ def check(project: Path, answers: dict[str, str], plain: list[Token]) -> None:
 @quick
 @example(key="author_name", text="Zoe\u0308")
 @example(key="description", text="half a pair \ud83d")
-@example(key="description", text="<!-- install -->")
+@example(key="description", text="a\u202eb")
+@example(key="description", text="__TEMPLATE_ACTION__ __PYTHON__")
 @given(key=st.sampled_from(sorted(FREE_TEXT)), text=MIXED)
 def test_any_text_is_refused_by_name_or_carried(plain: list[Token], key: str, text: str) -> None:
     answers = {name: str(ANSWERS[name]) for name in FREE_TEXT} | {key: text}
@@ -134,7 +135,7 @@ def test_hostile_but_valid_text_is_carried_unchanged(
     ("description", "author_name"),
     [
         ('Quotes " \' """ \\ \\" and $(id) `id` %s {x} # - [x](y)', 'Dev "Tools" \\ O\'Neil'),
-        ("<script>alert('1')</script> &lt; \u202e🦊 👩‍💻 日本 \ufeff.", "Zoë 🦊 日本; (A) = [B]"),
+        ("<script>alert('1')</script> &lt; 🦊 👩💻 日本 ﷽.", "Zoë 🦊 日本; (A) = [B]"),
         ("Name: other; Version: 9 <!-- {}} %} #}", "=?utf-8?q?a?= & Söhne"),
     ],
 )

@@ -19,8 +19,8 @@ import yaml
 from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
-from tests.template.baking import ANSWERS, TEMPLATE, bake, bake_from, python, run
-from pre_gen_project import problems
+from hooks.pre_gen_project import problems
+from tests.template.baking import ANSWERS, STUBS, TEMPLATE, bake, bake_from, python, run
 
 STARTERS = ["opentelemetry", "empty"]
 LICENSES = {
@@ -30,7 +30,6 @@ LICENSES = {
 }
 ACCESS = ["public", "network"]
 FOLDER = "{{cookiecutter.project_slug}}"
-VERBATIM = ["s3index", ".github", "infra"]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -52,17 +51,19 @@ def parse(path: str, content: bytes) -> None:
         yaml.safe_load(text)
     elif path.endswith(".py"):
         ast.parse(text)
-    if not path.startswith(tuple(f"{name}/" for name in VERBATIM)):
+    if not path.startswith(".github/"):
         assert "cookiecutter" not in text
         assert not re.search(r"\{[{%#]|[}%#]\}", text)
+    assert not re.search(r"__[A-Z_]+__", text)
 
 
 @pytest.mark.parametrize(
     ("starter", "licence", "access"), [*itertools.product(STARTERS, LICENSES, ACCESS)]
 )
 def test_every_combination_renders_valid_files(
-    cookies: Any, starter: str, licence: str, access: str
+    cookies: Any, monkeypatch: pytest.MonkeyPatch, starter: str, licence: str, access: str
 ) -> None:
+    monkeypatch.setenv("PATH", f"{STUBS}{os.pathsep}{os.environ['PATH']}")
     choices = {"starter": starter, "license": licence, "access": access}
     result = cookies.bake(template=str(TEMPLATE), extra_context=choices)
     assert result.exception is None
@@ -133,11 +134,13 @@ def test_its_own_pre_commit_hooks_pass_untouched(project: Path) -> None:
 def test_its_own_pre_commit_hooks_find_what_is_wrong(tmp_path: Path) -> None:
     project = bake(tmp_path, starter="empty")
     (project / "src" / "acme_common" / "wrong.py").write_text("import os\nx:int = '1' \n\n")
-    (project / "wrong.yml").write_text("a: b: c")
+    (project / ".github" / "workflows" / "wrong.yml").write_text(
+        "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: actions/checkout@main\n"
+    )
     run(["git", "add", "--all"], project)
     with pytest.raises(AssertionError) as failure:
         run(python("pre_commit", "run", "--all-files"), project, on_path(project))
-    for hook in ("ruff check", "ruff format", "mypy", "end of files", "YAML"):
+    for hook in ("ruff check", "ruff format", "mypy", "zizmor"):
         assert re.search(rf"^{hook}\.+Failed$", str(failure.value), re.MULTILINE), hook
 
 
@@ -181,7 +184,7 @@ def test_examples_in_the_readme_run(project: Path) -> None:
         run([*python("sys")[:1], "-W", "error", "-c", example], project, {"PYTHONPATH": "src"})
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize("starter", STARTERS)
 def test_code_is_well_formed_for_each_python_and_the_longest_names(
     tmp_path: Path, version: str, starter: str
@@ -203,35 +206,28 @@ def test_code_is_well_formed_for_each_python_and_the_longest_names(
 )
 def test_readme_names_the_index(tmp_path: Path, region: str, host: str) -> None:
     readme = (bake(tmp_path, region=region) / "README.md").read_text()
-    urls = set(re.findall(r"https://\S+amazonaws[^\s>]+", readme))
-    assert {f"{host}packages/devtools/", f"{host}packages/devtools/constraints.txt"} <= urls
-    folders = f"{host}packages/devtools/", f"{host}dumb-pypi/devtools/index/"
-    assert all(url.startswith(folders) for url in urls)
-    assert f"\npip install -c {host}packages/devtools/constraints.txt acme-common\n" in readme
-    assert "<!--" not in readme
+    urls = set(re.findall(r"https://\S+?amazonaws[^\s>]+", readme))
+    assert {f"{host}simple/", f"{host}simple/constraints.txt"} <= urls
+    assert all(url.startswith((f"{host}simple/", f"{host}dumb-pypi/devtools/")) for url in urls)
+    assert f"\npip install -c {host}simple/constraints.txt acme-common\n" in readme
 
 
-def test_folders_copied_verbatim_are_not_rendered(tmp_path: Path) -> None:
+def test_workflows_are_not_rendered(tmp_path: Path) -> None:
     template = tmp_path / "template"
     ignored = shutil.ignore_patterns("*_cache", "__pycache__")
     shutil.copytree(TEMPLATE / FOLDER, template / FOLDER, ignore=ignored)
     shutil.copytree(TEMPLATE / "hooks", template / "hooks")
     shutil.copy(TEMPLATE / "cookiecutter.json", template)
-    written = {
-        "s3index/deep/jinja.py": b'x = f"{{{1}}}" # {{ cookiecutter.team }} {% if %}\r\n',
-        ".github/workflows/jinja.yml": b"ref: ${{ github.ref }} {# no comment #}",
-        "infra/jinja.json": b'{"a": "${bucket} {{ cookiecutter.bucket }}"}\n\n',
-    }
-    for path, content in written.items():
-        (template / FOLDER / path).parent.mkdir(parents=True, exist_ok=True)
-        (template / FOLDER / path).write_bytes(content)
-    baked = files(bake_from(template, tmp_path / "out"))
-    assert {path: baked[path] for path in written} == written
+    content = b"ref: ${{ github.ref }} {# no comment #} {{ cookiecutter.team }}\r\n\n"
+    (template / FOLDER / ".github" / "workflows" / "jinja.yml").write_bytes(content)
+    assert files(bake_from(template, tmp_path / "out"))[".github/workflows/jinja.yml"] == content
 
 
-@pytest.mark.parametrize("name", VERBATIM)
-def test_folder_is_the_templates_own(tmp_path: Path, name: str) -> None:
-    assert files(bake(tmp_path) / name) == files(TEMPLATE / FOLDER / name)
+def test_a_repository_is_small(tmp_path: Path) -> None:
+    project = files(bake(tmp_path))
+    assert len(project) <= 20
+    del project["LICENSE"]
+    assert sum(len(content.splitlines()) for content in project.values()) <= 750
 
 
 def test_no_package_can_take_a_name_in_use(tmp_path: Path) -> None:
@@ -244,9 +240,9 @@ def test_no_package_can_take_a_name_in_use(tmp_path: Path) -> None:
 
     provided = importlib.metadata.packages_distributions()
     imported = {name for name, owners in provided.items() if needed & set(owners)}
-    folders = {path.name for path in project.iterdir() if path.is_dir()}
+    folders = {path.stem for path in project.iterdir() if path.is_dir() or path.suffix == ".py"}
     taken = {name for name in imported | folders if name.isidentifier() and name[0] != "_"}
-    assert {"opentelemetry", "boto3", "s3index", "tests"} <= taken
+    assert {"opentelemetry", "pytest", "tests"} <= taken
     for name in taken:
         assert problems(ANSWERS | {"package_name": name}), name
 

@@ -47,8 +47,11 @@ def test_a_fork_bakes_what_it_says(fork: Path, tmp_path: Path) -> None:
     assert settings["bucket"] == "acme-packages"
     assert settings["region"] == "eu-west-1"
     assert settings["team"] == "shops"
+    # A copy without git: nobody can tell its commit.
+    publish = (project / "publish.py").read_text()
+    assert '"s3index @ git+https://github.com/umbra/s3-lib-template@COMMIT"' in publish
     readme = (project / "README.md").read_text()
-    assert "https://acme-packages.s3.eu-west-1.amazonaws.com/packages/shops/" in readme
+    assert "https://acme-packages.s3.eu-west-1.amazonaws.com/simple/" in readme
     assert '"""The shops of Umbra."""' in (project / "src/umbra_common/shops.py").read_text()
     assert "For use by companies of the Umbra group alone." in (project / "LICENSE").read_text()
     run(python("pytest", "-p", "no:cacheprovider"), project, {"PYTHONPATH": "src"})

@@ -5,19 +5,17 @@ show.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from cookiecutter.environment import StrictEnvironment
 
-import post_gen_project
-import pre_gen_project
+from hooks import answers, post_gen_project
 from tests.template.baking import ANSWERS, TEMPLATE
 
 Hook = Callable[..., int]
-INDEX = "https://acme-packages.s3.eu-central-1.amazonaws.com/packages/devtools/"
+EXTENSION = "hooks.answers.Answers"
 
 
 @pytest.fixture
@@ -26,11 +24,13 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hook:
     project = tmp_path / "acme-common"
     project.mkdir()
     monkeypatch.chdir(project)
-    monkeypatch.setenv("PATH", f"{TEMPLATE / 'tests' / 'stubs'}{os.pathsep}{os.environ['PATH']}")
+
+    # The parent works where the tests were started, which is no repository here.
+    monkeypatch.setattr(os, "getppid", lambda: 0)
 
     def run(name: str, **answers: object) -> int:
         path = TEMPLATE / "hooks" / f"{name}.py"
-        context: Mapping[str, object] = {**ANSWERS, "__index_url": INDEX, **answers}
+        context: Mapping[str, object] = {**ANSWERS, **answers}
         environment = StrictEnvironment(context={"cookiecutter": context})
         text = environment.from_string(path.read_text()).render(cookiecutter=context)
         try:
@@ -47,30 +47,26 @@ def test_good_answers_pass_in_silence(hook: Hook, capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "")
 
 
-def test_bad_answers_are_told_and_leave_no_parents(
-    hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    assert hook("pre_gen_project", project_slug="a/b", _output_dir=str(tmp_path)) == 1
+def test_bad_answers_are_told(hook: Hook, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hook("pre_gen_project", project_slug="a/b") == 1
     assert capsys.readouterr().err == (
         "project_slug 'a/b': must be a normalised project name: a-z and 0-9, single hyphens "
         "between them\n"
     )
-    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize(
-    ("taken", "refuse", "status", "said"),
+    ("taken", "refuse", "said"),
     [
-        (True, False, 0, "Warning: project_slug 'acme-common': the index that pip uses has"),
-        (True, True, 1, "project_slug 'acme-common': the index that pip uses has"),
-        (None, True, 0, "Warning: project_slug 'acme-common': not checked against PyPI"),
-        (False, True, 0, ""),
+        (True, False, "Warning: project_slug 'acme-common': the index that pip uses has"),
+        (True, True, "project_slug 'acme-common': the index that pip uses has"),
+        (None, True, "Warning: project_slug 'acme-common': not checked against PyPI"),
+        (False, True, ""),
     ],
 )
 def test_a_name_that_is_taken(
-    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str], taken: bool | None, refuse: bool, status: int, said: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], taken: bool | None, refuse: bool, said: str,
 ) -> None:  # fmt: skip
     pip = tmp_path / "pip"
     unknown = "echo Getting page x; echo ': 404 Client Error'; exit 1"
@@ -78,15 +74,31 @@ def test_a_name_that_is_taken(
     pip.write_text(f"#!/bin/sh\n{answer}\n")
     pip.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert hook("pre_gen_project", _require_unused_name=refuse) == status
+    monkeypatch.setattr("sys.argv", ["/bin/cookiecutter", "gh:acme/s3-lib-template", "team=X"])
+    given = {**ANSWERS, "_require_unused_name": refuse}
+    environment = StrictEnvironment(context={"cookiecutter": {"_extensions": [EXTENSION]}})
+    template = environment.from_string("{{ cookiecutter | checked }}")
+    if taken and refuse:
+        with pytest.raises(SystemExit) as stop:
+            template.render(cookiecutter=given)
+        assert stop.value.code == 1
+    else:
+        assert template.render(cookiecutter=given) == "yes"
     shown = capsys.readouterr().err
     assert shown.startswith(said)
     assert bool(shown) == bool(said)
+    again = "    cookiecutter gh:acme/s3-lib-template organization=Acme"
+    assert (again in shown) == bool(taken and refuse)
+    assert "team=X" not in shown
+
+
+def test_a_replay_that_lacks_nothing_but_the_check_is_the_hooks() -> None:
+    assert answers.checked({"_require_unused_name": True}) == ""
 
 
 def test_pip_that_cannot_be_run_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: "/no/such/pip")
-    assert pre_gen_project.name_taken("acme-common") is None
+    assert answers.name_taken("acme-common") is None
 
 
 def test_a_project_is_finished(
@@ -94,21 +106,25 @@ def test_a_project_is_finished(
 ) -> None:
     project = tmp_path / "acme-common"
     written(project)
-    assert hook("post_gen_project") == 0
-    readme = (project / "README.md").read_text()
-    assert readme.startswith(f"# Common\n\n### pip\n\n```sh\npip install -c {INDEX}constraints.txt")
-    assert readme.endswith("\nUse it.\n")
+    template = tmp_path / "template"
+    template.mkdir()
+    (template / "cookiecutter.json").touch()
+    assert hook("post_gen_project", _template=str(template), _repo_dir=str(template)) == 0
+    assert (project / "publish.py").read_text() == f"# s3index @ {template.as_uri()}\n"
+    workflow = project / ".github" / "workflows" / "ci.yml"
+    assert workflow.read_text() == "uses: acme/s3-lib-template@COMMIT\n"
     assert (project / ".git" / "HEAD").read_text() == "ref: refs/heads/main\n"
     said = capsys.readouterr().out
     assert said.startswith("\nacme-common is ready. Next:\n")
-    assert "    poetry run python -m s3index preview\n" in said
+    assert "    poetry run pytest\n" in said
+    assert "\nNote: publish.py takes the publisher from file:///" in said
 
 
 def written(project: Path) -> None:
-    (project / "README.md").write_text("# Common\n\n<!-- install -->\n\nUse it.\n")
-    source = TEMPLATE / "{{cookiecutter.project_slug}}" / "s3index" / "install.md"
-    (project / "s3index").mkdir()
-    shutil.copy(source, project / "s3index")
+    (project / "publish.py").write_text("# __TEMPLATE_REQUIREMENT__\n")
+    workflows = project / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    (workflows / "ci.yml").write_text("uses: __TEMPLATE_ACTION__\n")
 
 
 @pytest.mark.parametrize(

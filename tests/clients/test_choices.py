@@ -14,13 +14,13 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from s3index.publish import yank
+from s3index.s3 import Bucket
+from s3index.settings import LIST
 from tests.clients.clients import Consumer, consumer
 from tests.distributions import core_metadata, wheel
 from tests.protocol.failing import fails
-from s3index.bucket import Bucket
-from s3index.config import Config
-from s3index.publish import yank
-from tests.world import at, release
+from tests.world import Library, at, release
 
 # What is asked for, and the version that has to come.
 PICKED = {
@@ -47,15 +47,15 @@ def published() -> list[str]:
 
 
 @pytest.fixture
-def index(published: list[str], config: Config, tmp_path: Path) -> str:
-    """Return the address of a team's index with every kind of library."""
+def index(published: list[str], library: Library, tmp_path: Path) -> str:
+    """Return the address of an index with every kind of library."""
     if not published:
-        publish(config, tmp_path)
-        published.append(config.address(config.keys.team_page))
+        publish(library, tmp_path)
+        published.append(library.index.address(LIST))
     return published[0]
 
 
-def publish(config: Config, folder: Path) -> None:
+def publish(library: Library, folder: Path) -> None:
     files = [
         wheel(folder, "acme-yanked", "1.0"),
         wheel(folder, "acme-yanked", "2.0"),
@@ -73,13 +73,13 @@ def publish(config: Config, folder: Path) -> None:
     ]
     for file in files:
         name, version = file.name.removesuffix(".tar.gz").split("-")[:2]
-        release(at(config, version, canonicalize_name(name)), file)
-    yanked = at(config, "2.0", "acme-yanked")
-    Bucket(yanked).run(yank(yanked, Version("2.0"), "it leaks"))
+        release(at(library, version, canonicalize_name(name)), file)
+    index = library.index
+    Bucket(index).run(yank(index, "acme-yanked", Version("2.0"), "it leaks"))
 
 
 def source(folder: Path, project: str, version: str) -> Path:
-    """Write an sdist that builds itself (PEP 517): whoever installs it needs nothing from PyPI."""
+    """Write an sdist that builds itself (PEP 517): installing it needs nothing from PyPI."""
     built = wheel(folder, project, version)
     name = f"{project.replace('-', '_')}-{version}"
     backend = (

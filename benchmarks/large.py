@@ -1,0 +1,90 @@
+"""What a large index costs: a release after 2,000 others, verify and repair of 500 projects.
+
+`make bench ONLY=large` measures and prints the table that docs/benchmarks.md has.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.contenders import S3INDEX, Library
+from benchmarks.measure import Run, Runner
+from benchmarks.proxy import Proxy
+from benchmarks.report import Rows, markdown
+from benchmarks.results import size
+from benchmarks.server import Server
+from benchmarks.team import OWN_FILES, Team
+
+RELEASES = 2_000
+PROJECTS = 500
+FILES = 4
+"""Files of each of those projects: two releases of a wheel and an sdist."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One command: on what, what it took, and what version 0.2.0 took of it."""
+
+    what: str
+    run: Run
+    before: str
+
+
+BEFORE = ("6.6 MB sent", "33 s", "87 s")
+"""Of 0.2.0, for the same: measured on a machine of the same kind."""
+
+
+def main() -> None:
+    """Measure and print the table."""
+    print(markdown(table(measure())))
+
+
+def measure() -> list[Measured]:
+    """Release after 2,000 releases; verify and repair a team of 500 projects."""
+    alone = Team(2 * RELEASES, 0, own=2 * RELEASES)
+    many = Team(OWN_FILES + FILES * (PROJECTS - 1), PROJECTS - 1)
+    with tempfile.TemporaryDirectory(prefix="s3index-bench-") as folder:
+        library = Library(Path(folder))
+        [publish] = [each for each in library.contenders() if each.name == S3INDEX]
+        runner, server = Runner(), Server()
+        proxy = Proxy(server.port)
+        environment = library.environment(proxy.address)
+        command = list(publish.command[:1])
+        cases = [
+            (f"release after {RELEASES:,} releases", alone, publish.command),
+            (f"verify {PROJECTS} projects", many, [*command, "verify"]),
+            (f"repair {PROJECTS} projects", many, [*command, "repair"]),
+        ]
+        try:
+            measured = []
+            for (what, team, asked), before in zip(cases, BEFORE, strict=True):
+                server.fill(publish.bucket, publish.filler, team)
+                run = runner.run(asked, library.root, environment, proxy)
+                measured.append(Measured(what, run, before))
+            return measured
+        finally:
+            runner.stop()
+            proxy.stop()
+            server.stop()
+
+
+def table(measured: Sequence[Measured]) -> Rows:
+    """Return a row for each command, as {column: cell}."""
+    return [
+        {
+            "what": each.what,
+            "seconds": f"{each.run.seconds:.1f}",
+            "CPU seconds": f"{each.run.processor:.1f}",
+            "requests": f"{each.run.requests:,}",
+            "sent": size(each.run.sent),
+            "received": size(each.run.received),
+            "memory": size(each.run.memory),
+            "0.2.0": each.before,
+        }
+        for each in measured
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Refuse answers when the last is given: before a folder exists, and with nothing after the reason.
+
+After a hook that fails, cookiecutter and cruft print a traceback. An extension of Jinja runs inside
+them and can end them instead: cookiecutter.json has the answers pass through the filter `checked`.
+Replays do not come by here; for them there is pre_gen_project.py.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+from .pre_gen_project import answer, problems
+
+
+class Answers(Extension):
+    """Gives cookiecutter's templates the filter `checked`."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Add the filter."""
+        super().__init__(environment)
+        environment.filters["checked"] = checked
+
+
+def checked(answers: Mapping[str, object]) -> str:
+    """Return "yes", or end the program after telling what is wrong with the answers."""
+    if answer(answers, "project_slug") is None:
+        # A replay of another version asks for what it lacks alone.
+        return ""
+    found = problems(answers)
+    if not found:
+        name = str(answer(answers, "project_slug"))
+        taken = name_taken(name)
+        said = name_problem(answers, taken)
+        if said and taken and answers.get("_require_unused_name"):
+            found = [said]
+        elif said:
+            print(f"Warning: {said}", file=sys.stderr)
+    if not found:
+        return "yes"
+    sys.stdout.flush()
+    sys.stderr.writelines(f"{line}\n" for line in found)
+    refused = {line.split(" ")[0] for line in found}
+    good = {key: str(answers[key]) for key in answers if key[0] != "_" and key not in refused}
+    given = [word for word in sys.argv if word.split("=")[0] not in answers]
+    again = command(given, good)
+    if again:
+        print(f"\nTo answer again, with what was good filled in:\n\n    {again}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def command(argv: list[str], answers: Mapping[str, str]) -> str:
+    """Return the command line `argv` with answers, as a shell reads it.
+
+    It is empty where the program is neither cookiecutter nor `cruft create`.
+    """
+    program = Path(argv[0])
+    module = program.stem == "__main__"
+    name = program.parent.name if module else program.stem
+    start = ["python", "-m", name] if module else [name]
+    if name == "cookiecutter":
+        filled = [f"{key}={value}" for key, value in answers.items()]
+        return shlex.join([*start, *argv[1:], *filled])
+    if name == "cruft" and argv[1:2] == ["create"]:
+        # Given twice, an option of cruft has the value that it was given last.
+        filled = ["--extra-context", json.dumps(answers, ensure_ascii=False)]
+        return shlex.join([*start, *argv[1:], *filled])
+    return ""
+
+
+def name_taken(name: str) -> bool | None:
+    """Ask the index of the user's pip whether it has this project; None if there is no answer."""
+    pip = shutil.which("pip")
+    asking = [pip] if pip else [sys.executable, "-m", "pip"]
+    # Only with -vvv does pip tell a name that is not there from an index that does not answer.
+    asking += ["index", "versions", "--pre", "-vvv", "--no-input", "--disable-pip-version-check"]
+    asking += ["--timeout", "3", "--retries", "0", name]
+    try:
+        done = subprocess.run(asking, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    said = done.stdout + done.stderr
+    if done.returncode == 0:
+        return True
+    asked, unknown = said.count("Getting page "), said.count(": 404 Client Error")
+    if not asked or said.count("Could not fetch URL ") > unknown:
+        return None
+    # A page without a version for this Python still belongs to somebody.
+    return unknown < asked
+
+
+def name_problem(answers: Mapping[str, object], taken: bool | None) -> str | None:
+    """Return what there is to say of a distribution name, as `name_taken` found it, if anything."""
+    name = str(answers.get("project_slug"))
+    if not taken:
+        unknown = f"project_slug {name!r}: not checked against PyPI, pip's index gave no answer"
+        return unknown if taken is None else None
+    organization = re.sub(r"[^a-z0-9]+", "-", str(answers.get("organization")).lower()).strip("-")
+    better = "another name" if name.startswith(f"{organization}-") else f"{organization}-{name}"
+    return (
+        f"project_slug {name!r}: the index that pip uses has a project of this name already; "
+        f"whoever installs without the README's commands gets that one. Better: {better}"
+    )

@@ -1,0 +1,151 @@
+"""publish.py, on a machine that has never seen the project: pipx and uv make its environment.
+
+Libraries with awkward dependencies lock, test and publish, since the publisher's are not theirs.
+"""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.template.baking import STUBS, bake_from, committed, pypi, run
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+pytestmark = pytest.mark.full
+
+AWKWARD = [
+    "packaging<22",
+    "typer<0.10",
+    "click<8",
+    "boto3<1.35",
+    "botocore==1.31.*",
+    "urllib3<2",
+]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return committed(tmp_path_factory.mktemp("template") / "s3-lib-template")
+
+
+@pytest.fixture
+def bucket(s3: "S3Client") -> str:
+    """Make the bucket that the repositories name; return its name."""
+    if "acme-packages" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(
+            Bucket="acme-packages", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+    return "acme-packages"
+
+
+def machine(home: Path) -> dict[str, str]:
+    """Return the environment of a person whose home this is, with pipx, uv and Poetry."""
+    return {
+        "HOME": str(home),
+        "PATH": f"{STUBS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PIPX_HOME": str(home / "pipx"),
+        "PIPX_DEFAULT_BACKEND": "pip",
+        "UV_CACHE_DIR": str(home / "uv"),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "POETRY_CACHE_DIR": str(home / "poetry"),
+        "POETRY_CONFIG_DIR": str(home / "poetry-config"),
+        "POETRY_VIRTUALENVS_CREATE": "true",
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        # Some mirrors of PyPI have no JSON of the kind that Poetry asks PyPI itself for.
+        "POETRY_PYPI_MIRROR_URL": pypi(),
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pipx run publish.py --dry-run",
+        "uv run publish.py --dry-run",
+        "pipx run --spec {requirement} s3index publish --dry-run",
+    ],
+)
+def test_a_clean_machine_can_publish(
+    template: Path, bucket: str, s3: "S3Client", tmp_path: Path, command: str
+) -> None:
+    project = bake_from(template, tmp_path, starter="empty")
+    requirement = re.findall(r'"(s3index @ .*)"', (project / "publish.py").read_text())
+    assert requirement == [f"s3index @ git+file://{template}@{head(template)}"]
+    words = command.format(requirement=f"'{requirement[0]}'")
+    said = run(["sh", "-c", words], project, machine(tmp_path))
+    assert "packages/devtools/acme-common/acme_common-0.1.0-py3-none-any.whl" in said
+    assert s3.list_objects_v2(Bucket=bucket).get("Contents", []) == []
+
+
+def head(template: Path) -> str:
+    return run(["git", "rev-parse", "HEAD"], template).strip()
+
+
+def test_the_script_passes_its_arguments_on(template: Path, tmp_path: Path) -> None:
+    project = bake_from(template, tmp_path, starter="empty")
+    said = run(["uv", "run", "publish.py", "--help"], project, machine(tmp_path))
+    assert "yank" in said
+    assert "preview" in said
+    said = run(["uv", "run", "publish.py", "verify", "--help"], project, machine(tmp_path))
+    assert "--deep" in said
+
+
+@pytest.fixture(scope="module")
+def library(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bake a library whose environment and caches the tests below share."""
+    return bake_from(template, tmp_path_factory.mktemp("library"), starter="empty")
+
+
+@pytest.mark.parametrize("dependency", AWKWARD)
+def test_an_awkward_library(library: Path, bucket: str, dependency: str) -> None:
+    environment = machine(library.parent)
+    text = (library / "pyproject.toml").read_text()
+    text = re.sub(
+        r"^dependencies = .*$", f'dependencies = ["{dependency}"]', text, flags=re.MULTILINE
+    )
+    (library / "pyproject.toml").write_text(text)
+    run(["poetry", "lock"], library, environment)
+    run(["poetry", "sync"], library, environment)
+    name = re.split("[<=]", dependency)[0]
+    assert name in run([".venv/bin/python", "-c", f"import {name}; print({name})"], library)
+    assert "1 passed" in run(["poetry", "run", "pytest"], library, environment)
+    shutil.rmtree(library / "dist", ignore_errors=True)
+    said = run(["uv", "run", "publish.py", "--dry-run"], library, environment)
+    assert "acme_common-0.1.0-py3-none-any.whl" in said
+
+
+def python_3_10() -> str:
+    """Return a Python 3.10: pyenv's, whose shim on PATH need not work, or one that uv finds."""
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10"))
+    return str(pyenv[-1]) if pyenv else "3.10"
+
+
+def test_a_library_for_python_3_10(
+    template: Path, library: Path, bucket: str, tmp_path: Path
+) -> None:
+    project = bake_from(template, tmp_path, python_version="3.10")
+    environment = machine(library.parent)
+    run(
+        ["uv", "venv", "--quiet", "--seed", "--python", python_3_10(), ".venv"],
+        project,
+        environment,
+    )
+    run(["poetry", "install"], project, environment)
+    for tool in ("pytest", "mypy", "ruff check"):
+        run(["poetry", "run", *tool.split()], project, environment)
+    lock = (project / "poetry.lock").read_text()
+    assert len(set(re.findall(r'^name = "(.*)"$', lock, re.MULTILINE))) <= 35
+    said = run(["uv", "run", "publish.py", "--dry-run"], project, environment)
+    assert "acme_common-0.1.0-py3-none-any.whl" in said
+
+
+def test_a_lock_is_short(template: Path, library: Path, tmp_path: Path) -> None:
+    project = bake_from(template, tmp_path, python_version="3.12")
+    run(["poetry", "lock"], project, machine(library.parent))
+    lock = (project / "poetry.lock").read_text()
+    assert 20 < lock.count("\n[[package]]\n") <= 35

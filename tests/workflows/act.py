@@ -1,0 +1,210 @@
+"""Runs a generated repository's workflows under nektos/act, a runner for GitHub Actions.
+
+Steps, expressions, called workflows, outputs and the template's own action are the real ones;
+GitHub's actions are stand-ins, in actions/. What act does not check (permissions, environments,
+filters of events, inputs of actions) is in test_workflows.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import poetry_plugin_pypi_mirror
+
+from s3index.config import Config
+from tests.template.baking import TEMPLATE, bake, pypi
+
+ACTIONS = Path(__file__).with_name("actions")
+ACTION = "acme/s3-lib-template@" + "a" * 40
+"""What the generated workflows name; act is told that it is this folder."""
+
+ROLE = "arn:aws:iam::123456789012:role/s3index-devtools-acme-common"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def fill(
+    text: str, index: str = "https://packages.acme.example/simple/", access: str = "public"
+) -> str:
+    """Return a workflow with a repository's values in place of those that the hook fills in."""
+    values = {
+        "PROJECT": "acme-common",
+        "IMPORT": "acme_common",
+        "INDEX": index,
+        "REGION": "eu-central-1",
+        "ACCESS": access,
+    }
+    for name, value in values.items():
+        text = re.sub(rf"^  {name}: .*", f"  {name}: {value}", text, flags=re.MULTILINE)
+    action = r"uses: (__TEMPLATE_ACTION__|\S+/s3-lib-template@.*)"
+    text = re.sub(action, f"uses: {ACTION} # v1.0.0", text)
+    text = re.sub(r"python: (__PYTHONS__|\[.*\])", f'python: ["{PYTHON}"]', text)
+    return text.replace("__PYTHON__", PYTHON)
+
+
+class Library:
+    """A generated library in a maintainer's clone, and its origin."""
+
+    def __init__(self, folder: Path, config: Config, access: str = "public") -> None:
+        """Bake it, fill in its workflows, commit, push main."""
+        self.clone = bake(folder, starter="empty", bucket=config.bucket, access=access)
+        self.origin = folder / "origin.git"
+        for path in (self.clone / ".github" / "workflows").iterdir():
+            index = config.address(config.keys.team_page)
+            path.write_text(fill(path.read_text(), index, access))
+        self.git("init", "--quiet", "--bare", str(self.origin))
+        self.git("remote", "add", "origin", self.origin.as_uri())
+        self.commit()
+        self.git("push", "--quiet", "origin", "main")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the clone, as its maintainer; return what it printed."""
+        who = ("-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com")
+        return subprocess.run(
+            ["git", *who, *arguments], cwd=self.clone, check=True, capture_output=True, text=True
+        ).stdout
+
+    def commit(self) -> None:
+        """Commit all that was changed."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "Change the library")
+
+    def change(self, path: str, old: str, new: str) -> None:
+        """Change one file, which holds `old`, and commit it."""
+        text = (self.clone / path).read_text()
+        assert old in text
+        (self.clone / path).write_text(text.replace(old, new))
+        self.commit()
+
+    def version(self, version: str) -> None:
+        """Set the version and commit that."""
+        self.change("pyproject.toml", 'version = "0.1.0"', f'version = "{version}"')
+
+    def tag(self, tag: str, *, main: bool = True) -> str:
+        """Tag the newest commit and push the tag, and main too; return the tag's ref."""
+        self.git("tag", tag)
+        self.git("push", "--quiet", "origin", tag, *(["main"] if main else []))
+        return f"refs/tags/{tag}"
+
+    def copy(self, folder: Path, ref: str) -> "Library":
+        """Return another clone, in which `ref` is checked out."""
+        other = copy(self)
+        self.git("clone", "--quiet", self.origin.as_uri(), str(folder))
+        other.clone = folder
+        other.git("checkout", "--quiet", ref)
+        return other
+
+
+@dataclass
+class Run:
+    """What a run did: the result of each job that started, by its name, and all output."""
+
+    results: dict[str, str] = field(default_factory=dict)
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A machine with act, in a folder of its own.
+
+    `cache` is what Poetry and mypy of several machines may share; `index` has what the action's
+    locks name, and stands for PyPI where pip asks.
+    """
+
+    folder: Path
+    cache: Path
+    index: str
+    variables: Mapping[str, str] = field(default_factory=lambda: {"S3INDEX_ROLE": ROLE})
+    private: bool = True
+    tampers: bool = False
+
+    def run(self, library: Library, ref: str, event: str = "push", name: str = "release") -> Run:
+        """Run a workflow of the library's clone for an event to its end."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        happened = self.folder / "event.json"
+        happened.write_text(json.dumps({"ref": ref, "repository": {"private": self.private}}))
+        mirror = self.folder / "mirror"
+        if not mirror.exists():
+            _poetry_plugin(mirror)
+        command: list[str | Path] = [
+            *(Path(sys.executable).with_name("act"), event, "--json", "--no-skip-checkout"),
+            *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", happened),
+            *("--action-cache-path", self.folder / "act", "--no-cache-server"),
+            *("--workflows", f".github/workflows/{name}.yml"),
+            *(f"--local-repository={ACTION}={TEMPLATE}", "--action-offline-mode"),
+        ]
+        workflows = (library.clone / ".github" / "workflows").glob("*.yml")
+        used = {
+            use
+            for path in workflows
+            for use in re.findall(r"uses: (\S+/(\S+)@\S+)", path.read_text())
+        }
+        command += [
+            f"--local-repository={use}={ACTIONS / name}" for use, name in used if use != ACTION
+        ]
+        command += [f"--var={name}={value}" for name, value in self.variables.items()]
+        environment = {
+            "REHEARSAL_ARTIFACTS": str(self.folder / "artifacts"),
+            "REHEARSAL_ORIGIN": library.origin.as_uri(),
+            "REHEARSAL_PYTHON": os.path.realpath(sys.executable),
+            "REHEARSAL_TAMPERS": "yes" if self.tampers else "",
+            "AWS_ENDPOINT_URL_S3": os.environ["AWS_ENDPOINT_URL_S3"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": self.index,
+            "PIP_NO_CACHE_DIR": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "POETRY_CACHE_DIR": str(self.cache / "poetry"),
+            "POETRY_VIRTUALENVS_PATH": str(self.folder / "environments"),
+            "POETRY_PYPI_MIRROR_URL": pypi(),
+            "MYPY_CACHE_DIR": str(self.cache / "mypy"),
+            "PYTHONPATH": str(mirror),
+            # act gives steps a terminal, which GitHub does not.
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+        }
+        command += [f"--env={name}={value}" for name, value in environment.items()]
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+            if name in os.environ
+        }
+        done = subprocess.run(
+            command,
+            cwd=library.clone,
+            env=kept | {"HOME": str(self.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        return _read(done.stdout)
+
+
+def _poetry_plugin(folder: Path) -> None:
+    """Copy the plugin with which Poetry reads a mirror of PyPI to where every Python finds it."""
+    source = Path(poetry_plugin_pypi_mirror.__file__).parent
+    for path in source.parent.glob("poetry_plugin_pypi_mirror*"):
+        shutil.copytree(path, folder / path.name)
+
+
+def _read(output: str) -> Run:
+    run = Run()
+    for line in output.splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            run.log += f"{line}\n"
+            continue
+        if "jobResult" in entry:
+            # act pads the names of called jobs, and writes those of both workflows before them.
+            run.results[entry["job"].rpartition("/")[2].strip()] = entry["jobResult"]
+        run.log += f"{entry.get('job', 'act')}: {entry['msg'].rstrip()}\n"
+    return run

@@ -1,0 +1,121 @@
+"""The action's own script, run by hand as a runner would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from s3index import __version__
+from tests.template.baking import TEMPLATE
+
+
+def run(
+    folder: Path, source: Path = TEMPLATE, install: str = "s3index", **variables: str
+) -> tuple[int, str]:
+    """Run the action's script; return its exit code and what it said."""
+    [step] = yaml.safe_load((TEMPLATE / "action.yml").read_text())["runs"]["steps"]
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=folder,
+        env={
+            "PATH": f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin",
+            "HOME": str(folder),
+            "RUNNER_TEMP": str(folder / "temp"),
+            "GITHUB_PATH": str(folder / "path"),
+            "INSTALL": install,
+            "GITHUB_ACTION_PATH": str(source),
+            "PIP_CONFIG_FILE": os.devnull,
+            **variables,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+BROUGHT = {"pip", "setuptools"}
+
+
+def locked(name: str) -> dict[str, str]:
+    """Return what a lock of the action names for this Python and this system."""
+    lines = (TEMPLATE / "action" / f"{name}.txt").read_text().splitlines()
+    wanted = [Requirement(line.rstrip(" \\")) for line in lines if line[:1].isalpha()]
+    return {
+        canonicalize_name(one.name): str(one.specifier).removeprefix("==")
+        for one in wanted
+        if not one.marker or one.marker.evaluate()
+    }
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["s3index", "poetry"])
+def test_what_is_installed_is_the_lock(tmp_path: Path, index: str, name: str) -> None:
+    code, said = run(tmp_path, install=name, PIP_INDEX_URL=index)
+    assert code == 0, said
+    commands = Path((tmp_path / "path").read_text().strip())
+    # No `python` and no `pip`: the library's own stay the first on PATH.
+    assert [path.name for path in commands.iterdir()] == [name]
+    python = tmp_path / "temp" / f"s3index-{name}" / "bin" / "python"
+    freeze = [str(python), "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
+    listed = subprocess.run(freeze, capture_output=True, text=True, check=True).stdout
+    found = dict(line.split("==") for line in listed.split())
+    versions = {str(canonicalize_name(each)): version for each, version in found.items()}
+    # What every environment of venv has, by Python's version.
+    versions = {each: version for each, version in versions.items() if each not in BROUGHT}
+    assert versions.pop("s3index", None) == (__version__ if name == "s3index" else None)
+    assert versions == locked(name)
+
+
+@pytest.mark.full
+def test_another_file_of_a_locked_version_is_refused(tmp_path: Path, index: str) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(TEMPLATE / "action", source / "action")
+    lock = source / "action" / "s3index.txt"
+    lock.write_text(re.sub(r"sha256:\w{64}", f"sha256:{0:064}", lock.read_text()))
+    code, said = run(tmp_path, source, PIP_INDEX_URL=index)
+    assert code == 1
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in said
+
+
+def test_an_older_python_of_the_library_may_be_first_on_path(tmp_path: Path) -> None:
+    for name in ("python3", "python"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    newer = tmp_path / f"python3.{sys.version_info.minor}"
+    newer.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexec {sys.executable} "$@"\n')
+    newer.chmod(0o755)
+    code, said = run(tmp_path, install="", PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert (code, said) == (0, "")
+    assert (tmp_path / "asked").read_text().startswith("-c import sys")
+
+
+def test_an_old_python_is_told_what_to_do(tmp_path: Path) -> None:
+    for name in ("python3", "python", *(f"python3.{minor}" for minor in range(11, 15))):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    code, said = run(tmp_path, PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert code == 1
+    assert said.startswith("::error::s3index needs Python 3.11 or newer")
+    assert "actions/setup-python" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "lock", sorted((TEMPLATE / "action").iterdir()), ids=lambda path: path.name
+)
+def test_every_package_of_a_lock_is_pinned_with_hashes(lock: Path) -> None:
+    packages = re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE)[1:]
+    assert packages
+    for package in packages:
+        assert re.match(
+            r"[\w.-]+(\[[\w, ]+\])?==\S+ (; .+ )?(\\\n    --hash=sha256:\w{64} ?)+\n$", package
+        )

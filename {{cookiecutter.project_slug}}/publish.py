@@ -1,0 +1,17 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["__TEMPLATE_REQUIREMENT__"]
+# ///
+"""Publish with s3index, which gets an environment of its own: `pipx run publish.py --dry-run`.
+
+Other commands of s3index come first: `pipx run publish.py verify`. `--help` lists them.
+"""
+
+import sys
+
+from s3index.__main__ import main
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1 or (sys.argv[1][0] == "-" and sys.argv[1] not in ("--help", "--version")):
+        sys.argv.insert(1, "publish")
+    sys.exit(main())
