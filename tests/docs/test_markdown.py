@@ -17,6 +17,7 @@ from tests.template.baking import TEMPLATE, bake, python, run
 RUN_BY = {
     "README.md": ["docs/test_readme.py"],
     "CONTRIBUTING.md": ["docs/test_markdown.py"],
+    "docs/consumers.md": ["clients/test_matrix.py"],
     "docs/customising.md": ["template/test_customising.py"],
     "docs/operations.md": ["docs/test_operations.py"],
     "docs/sharing.md": ["workflows/test_sharing.py"],
@@ -96,15 +97,15 @@ def commands(path: Path) -> list[list[str]]:
     code = [token.content for token in tokens(path) if token.type == "code_inline"]
     lines = [line for block in blocks(path) for line in block.splitlines()]
     found = [line.removeprefix("$ ") for line in [*code, *lines]]
-    starts = ("make ", "python -m s3index ", "poetry run ", "cruft ", "cookiecutter ", "git ")
+    starts = ("make ", "s3index ", "poetry run ", "cruft ", "cookiecutter ", "git ")
     return [shlex.split(line) for line in found if line.startswith(starts)]
 
 
 def test_the_commands_that_a_text_names_exist(file: Path, repository: Path) -> None:
     for command in commands(file):
         words = command[2:] if command[:2] == ["poetry", "run"] else command
-        if words[:3] == ["python", "-m", "s3index"]:
-            known = options(*words[2:4] if len(words) > 3 and words[3][0] != "-" else words[2:3])
+        if words[0] == "s3index":
+            known = options(*words[:2] if len(words) > 1 and words[1][0] != "-" else words[:1])
             assert set(flags(words)) <= known, command
         elif words[0] == "make":
             made = (TEMPLATE / "Makefile").read_text()

@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from s3index.config import Config
 
 from hooks import answers
-from tests.template.baking import TEMPLATE, config_file
+from s3index import names
+from tests.clients.hostile import hostile
 from tests.commands import STUBS, repository, s3index
 from tests.distributions import wheel
-from tests.clients.hostile import hostile
-from s3index import names
-from s3index.config import Config
 from tests.protocol.standin import Answer, standing_in
+from tests.template.baking import TEMPLATE, config_file
 
 DEAD = "http://127.0.0.1:9/simple/"
 
