@@ -19,12 +19,12 @@ from pathlib import Path
 import poetry_plugin_pypi_mirror
 
 from s3index.settings import LIST
-from tests.template.baking import TEMPLATE, bake, pypi
+from tests.template.baking import bake, committed, pypi
 from tests.world import Library
 
 ACTIONS = Path(__file__).with_name("actions")
 ACTION = "acme/s3-lib-template@" + "a" * 40
-"""What the generated workflows name; act is told that it is this folder."""
+"""What the generated workflows name; act is told that it is this template."""
 
 ROLE = "arn:aws:iam::123456789012:role/s3index-devtools-acme-common"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -131,14 +131,17 @@ class Runner:
         happened = self.folder / "event.json"
         happened.write_text(json.dumps({"ref": ref, "repository": {"private": self.private}}))
         mirror = self.folder / "mirror"
+        template = self.folder / "template"
         if not mirror.exists():
             _poetry_plugin(mirror)
+            # As GitHub has it: act reads a whole folder into memory for each use of an action.
+            committed(template)
         command: list[str | Path] = [
             *(Path(sys.executable).with_name("act"), event, "--json", "--no-skip-checkout"),
             *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", happened),
             *("--action-cache-path", self.folder / "act", "--no-cache-server"),
             *("--workflows", f".github/workflows/{name}.yml"),
-            *(f"--local-repository={ACTION}={TEMPLATE}", "--action-offline-mode"),
+            *(f"--local-repository={ACTION}={template}", "--action-offline-mode"),
         ]
         workflows = (clone.folder / ".github" / "workflows").glob("*.yml")
         used = {

@@ -57,8 +57,11 @@ def test_a_release_that_only_some_networks_may_read(
 ) -> None:
     clone = Clone(library, access="network")
     s3.delete_bucket_policy(Bucket=library.index.bucket)
+    # A private repository, of an organisation whose plan has attestations for those.
+    runner = replace(runner, variables={**runner.variables, "S3INDEX_ATTEST": "true"})
     done = runner.run(clone, clone.tag("v0.1.0"))
     assert done.results == dict.fromkeys([*CI, "Publish"], "success"), done.log
+    assert "attested dist/acme_common-0.1.0-py3-none-any.whl" in done.log
     assert "Publish: Not installed from the index: " in done.log
 
 
