@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from s3index.config import Refused
+
 from s3index.tag import refuse_tag
 
 
