@@ -196,7 +196,9 @@ class Bucket:
     def _core_metadata(self, key: str) -> bytes | None:
         def read() -> bytes | None:
             with tempfile.TemporaryFile() as file:
-                for part in self._s3.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(PART):
+                for part in self._s3.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(
+                    PART
+                ):
                     file.write(part)
                 file.seek(0)
                 try:
