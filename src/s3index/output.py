@@ -1,5 +1,6 @@
 """What the commands print: progress, what was done or is wrong, and what to do next."""
 
+import json
 import os
 import sys
 import time
@@ -16,6 +17,17 @@ from s3index.distribution import Distribution
 from s3index.errors import Refused, shown
 from s3index.names import taken, warning
 from s3index.settings import Index, Project
+
+RULESET = {
+    "name": "releases",
+    "target": "tag",
+    "enforcement": "active",
+    # 5 is the role of a repository's administrators.
+    "bypass_actors": [{"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "always"}],
+    "conditions": {"ref_name": {"include": ["refs/tags/v*"], "exclude": []}},
+    "rules": [{"type": "creation"}, {"type": "update"}, {"type": "deletion"}],
+}
+"""GitHub's rules for the tags that release (REST API, repository rulesets)."""
 
 if TYPE_CHECKING:
     from s3index.s3 import Opener
@@ -134,7 +146,10 @@ def left_on_github(publisher: Publisher, role: str) -> None:
         f"    gh api -X PUT {environment} -F 'deployment_branch_policy[protected_branches]=false' "
         "-F 'deployment_branch_policy[custom_branch_policies]=true'\n"
         f"    gh api -X POST {environment}/deployment-branch-policies -f 'name=v*' -f type=tag\n"
-        f"    gh variable set S3INDEX_ROLE --env release --repo {repository} --body {role}"
+        f"    gh variable set S3INDEX_ROLE --env release --repo {repository} --body {role}\n\n"
+        "A tag brings its own release.yml. So that only an administrator makes, moves or deletes a "
+        "tag v*:\n\n"
+        f"    gh api -X POST repos/{repository}/rulesets --input - <<< '{json.dumps(RULESET)}'"
     )
     if not publisher.has_ids:
         typer.echo(

@@ -194,7 +194,8 @@ class Bucket:
     def _core_metadata(self, key: str) -> bytes | None:
         def read() -> bytes | None:
             with tempfile.TemporaryFile() as file:
-                self._s3.download_fileobj(self.name, key, file)
+                body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+                file.writelines(body.iter_chunks(1 << 20))
                 file.seek(0)
                 try:
                     return wheel_metadata(file, key.rpartition("/")[2])

@@ -15,12 +15,13 @@ from markdown_it.token import Token
 from tests.template.baking import TEMPLATE, bake, python, run
 
 RUN_BY = {
-    "README.md": ["test_readme.py"],
-    "CONTRIBUTING.md": ["test_markdown.py"],
-    "docs/customising.md": ["test_customising.py"],
-    "docs/operations.md": ["test_operations.py"],
-    "generated README.md": ["test_install_text.py"],
-    "generated CONTRIBUTING.md": ["test_install_text.py"],
+    "README.md": ["docs/test_readme.py"],
+    "CONTRIBUTING.md": ["docs/test_markdown.py"],
+    "docs/customising.md": ["template/test_customising.py"],
+    "docs/operations.md": ["docs/test_operations.py"],
+    "docs/sharing.md": ["workflows/test_sharing.py"],
+    "generated README.md": ["clients/test_install_text.py"],
+    "generated CONTRIBUTING.md": ["clients/test_install_text.py"],
 }
 """The tests that run the shell blocks of a file."""
 

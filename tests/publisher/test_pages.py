@@ -286,7 +286,10 @@ PAGES: dict[str, tuple[bytes, str]] = {
     "version 2.0": (encoded({**PAGE, "meta": {**META, "api-version": "2.0"}}), "version 2.0 of"),
     "version 0.9": (encoded({**PAGE, "meta": {**META, "api-version": "0.9"}}), "version 0.9 of"),
     "version 10.0": (encoded({**PAGE, "meta": {**META, "api-version": "10.0"}}), "version 10.0"),
-    "a version and a line break": (encoded({**PAGE, "meta": {**META, "api-version": "1.1\n"}}), "regex"),
+    "a version and a line break": (
+        encoded({**PAGE, "meta": {**META, "api-version": "1.1\n"}}),
+        "regex",
+    ),
     "no serial": (encoded({**PAGE, "meta": {"api-version": "1.1"}}), "it has no _last-serial"),
     "serial -1": (encoded({**PAGE, "meta": {**META, "_last-serial": -1}}), "_last-serial"),
     "serial 2**52+1": (

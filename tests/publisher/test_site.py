@@ -144,7 +144,7 @@ class Tags(HTMLParser):
         self.comments.append(data)
 
 
-HOSTILE = "\"'><img src=x onerror=alert(1)></a></script><!-- serials {\"acme-common\": 9} --> ]]>&"
+HOSTILE = '"\'><img src=x onerror=alert(1)></a></script><!-- serials {"acme-common": 9} --> ]]>&'
 
 
 @pytest.mark.parametrize("field", ["yanked", "uploaded_by", "requires_python"])
