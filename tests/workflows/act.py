@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,12 +63,10 @@ class Clone:
         self.commit()
         self.git("push", "--quiet", "origin", "main")
 
-    def git(self, *arguments: str) -> str:
-        """Run git in the clone, as its maintainer; return what it printed."""
+    def git(self, *arguments: str) -> None:
+        """Run git in the clone, as its maintainer."""
         who = ("-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com")
-        return subprocess.run(
-            ["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True, text=True
-        ).stdout
+        subprocess.run(["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def commit(self) -> None:
         """Commit all that was changed."""
@@ -83,23 +80,11 @@ class Clone:
         (self.folder / path).write_text(text.replace(old, new))
         self.commit()
 
-    def version(self, version: str) -> None:
-        """Set the version and commit that."""
-        self.change("pyproject.toml", 'version = "0.1.0"', f'version = "{version}"')
-
-    def tag(self, tag: str, *, main: bool = True) -> str:
-        """Tag the newest commit and push the tag, and main too; return the tag's ref."""
+    def tag(self, tag: str) -> str:
+        """Tag the newest commit, push it and main; return the tag's ref."""
         self.git("tag", tag)
-        self.git("push", "--quiet", "origin", tag, *(["main"] if main else []))
+        self.git("push", "--quiet", "origin", tag, "main")
         return f"refs/tags/{tag}"
-
-    def copy(self, folder: Path, ref: str) -> "Clone":
-        """Return another clone, in which `ref` is checked out."""
-        other = copy(self)
-        self.git("clone", "--quiet", self.origin.as_uri(), str(folder))
-        other.folder = folder
-        other.git("checkout", "--quiet", ref)
-        return other
 
 
 @dataclass
@@ -125,8 +110,8 @@ class Runner:
     private: bool = True
     tampers: bool = False
 
-    def run(self, clone: Clone, ref: str, event: str = "push", name: str = "release") -> Run:
-        """Run a workflow of a clone for an event to its end."""
+    def run(self, clone: Clone, ref: str) -> Run:
+        """Run the release of a pushed tag to its end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         happened = self.folder / "event.json"
         happened.write_text(json.dumps({"ref": ref, "repository": {"private": self.private}}))
@@ -137,10 +122,10 @@ class Runner:
             # As GitHub has it: act reads a whole folder into memory for each use of an action.
             committed(template)
         command: list[str | Path] = [
-            *(Path(sys.executable).with_name("act"), event, "--json", "--no-skip-checkout"),
+            *(Path(sys.executable).with_name("act"), "push", "--json", "--no-skip-checkout"),
             *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", happened),
             *("--action-cache-path", self.folder / "act", "--no-cache-server"),
-            *("--workflows", f".github/workflows/{name}.yml"),
+            *("--workflows", ".github/workflows/release.yml"),
             *(f"--local-repository={ACTION}={template}", "--action-offline-mode"),
         ]
         workflows = (clone.folder / ".github" / "workflows").glob("*.yml")

@@ -1,8 +1,9 @@
-"""A generated library's workflows under act, from a pushed tag to what a stranger installs."""
+"""A generated library's workflows under act, from a pushed tag to what a stranger installs.
 
-import json
+Here is what only a whole run shows; single scripts are in test_steps.
+"""
+
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ def test_a_tag_becomes_a_release_that_a_stranger_installs(
 
 
 def test_a_release_that_only_some_networks_may_read(
-    s3: "S3Client", library: Library, runner: Runner, tmp_path: Path
+    s3: "S3Client", library: Library, runner: Runner
 ) -> None:
     clone = Clone(library, access="network")
     s3.delete_bucket_policy(Bucket=library.index.bucket)
@@ -69,19 +70,8 @@ def _wrong_tag(clone: Clone) -> str:
     return clone.tag("v0.2.0")
 
 
-def _not_on_main(clone: Clone) -> str:
-    clone.git("switch", "--quiet", "--create", "side")
-    clone.change("CHANGELOG.md", "first", "very first")
-    return clone.tag("v0.1.0", main=False)
-
-
 def _failing_test(clone: Clone) -> str:
     clone.change("tests/test_package.py", "assert ", "assert not ")
-    return clone.tag("v0.1.0")
-
-
-def _changing_build(clone: Clone) -> str:
-    clone.change(".gitignore", "dist/\n", "")
     return clone.tag("v0.1.0")
 
 
@@ -89,16 +79,13 @@ def _changing_build(clone: Clone) -> str:
     ("prepare", "failed", "said"),
     [
         (_wrong_tag, "Build", "Error: Tag v0.2.0 is not v0.1.0, the version in pyproject.toml."),
-        (_not_on_main, "Build", "Error: The commit of v0.1.0 is not on main."),
         (_failing_test, TESTS, "1 failed"),
-        (_changing_build, "Build", "?? dist/"),
     ],
 )
 def test_what_must_not_be_released_is_not(
     s3: "S3Client",
     library: Library,
     runner: Runner,
-    tmp_path: Path,
     prepare: Callable[[Clone], str],
     failed: str,
     said: str,
@@ -111,54 +98,11 @@ def test_what_must_not_be_released_is_not(
     assert objects(s3, library.index) == {}
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"variables": {}}, "The environment release has no variable S3INDEX_ROLE."),
-        ({"tampers": True}, "The job Build made other files than these: "),
-    ],
-    ids=["no role", "a replaced artifact"],
-)
-def test_the_publishing_job_refuses(
-    s3: "S3Client",
-    library: Library,
-    runner: Runner,
-    tmp_path: Path,
-    change: dict[str, object],
-    said: str,
+def test_a_replaced_artifact_is_not_published(
+    s3: "S3Client", library: Library, runner: Runner
 ) -> None:
     clone = Clone(library)
-    done = replace(runner, **change).run(clone, clone.tag("v0.1.0"))  # type: ignore[arg-type]
+    done = replace(runner, tampers=True).run(clone, clone.tag("v0.1.0"))
     assert done.results == dict.fromkeys(CI, "success") | {"Publish": "failure"}, done.log
-    assert said in done.log
-    assert objects(s3, library.index) == {}
-
-
-def test_two_tags_released_at_once(
-    s3: "S3Client", library: Library, runner: Runner, tmp_path: Path
-) -> None:
-    clone = Clone(library)
-    refs = [clone.tag("v0.1.0")]
-    clone.version("0.2.0")
-    refs.append(clone.tag("v0.2.0"))
-
-    def run(ref: str) -> dict[str, str]:
-        folder = tmp_path / ref.rpartition("/")[2]
-        return replace(runner, folder=folder).run(clone.copy(folder / "clone", ref), ref).results
-
-    with ThreadPoolExecutor() as pool:
-        assert list(pool.map(run, refs)) == [GREEN, GREEN]
-    page = json.loads(objects(s3, library.index)[library.index.project_page("acme-common")])
-    assert page["versions"] == ["0.1.0", "0.2.0"]
-
-
-def test_every_pull_request_is_checked(
-    s3: "S3Client", library: Library, runner: Runner, tmp_path: Path
-) -> None:
-    clone = Clone(library)
-    clone.change("tests/test_package.py", ".__doc__", ".__doc__ != ''")
-    clone.git("push", "--quiet", "origin", "HEAD:refs/pull/1/merge")
-    done = runner.run(clone, "refs/pull/1/merge", "pull_request", "ci")
-    bad = dict.fromkeys(["Lint and types", "Required"], "failure")
-    assert done.results == dict.fromkeys(CI, "success") | bad, done.log
+    assert "The job Build made other files than these: " in done.log
     assert objects(s3, library.index) == {}
