@@ -293,7 +293,7 @@ class Watch:
 
     def _serials(self, key: str, body: bytes | None) -> dict[Owned, int]:
         """Return the serials of the pages that an object says it was made from."""
-        if body is None:
+        if body is None or ("/simple/" in key and key.endswith("/index.html")):
             return {}
         team = key.split("/")[1]
         if key == LIST:
