@@ -448,7 +448,8 @@ def test_preview_without_moto_says_what_to_install(
     monkeypatch.setitem(sys.modules, "moto.server", None)
     said = s3index("preview", exits=1)
     assert said.stderr == (
-        "Error: preview needs moto, which is not installed (moto.server). Install s3index[preview].\n"
+        "Error: preview needs moto, which is not installed (moto.server). Install "
+        "s3index[preview].\n"
     )
 
 
