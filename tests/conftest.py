@@ -15,8 +15,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.access.administrator import repository, tell_moto
 from s3index.settings import Index
+from tests.access.administrator import repository, tell_moto
 from tests.protocol.standin import StandIn, standing_in, verifies_checksums
 from tests.world import Library
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from packaging.utils import canonicalize_version
 from packaging.version import InvalidVersion, Version
 
 from s3index import pages, site
@@ -47,6 +48,11 @@ class Observed:
     findings: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> bool:
+        """Tell whether there is no page; S3's console makes an empty object of each folder."""
+        return self.stored is None or not self.stored.body
 
 
 def folders(keys: Collection[str], index: Index) -> tuple[set[str], list[str]]:
@@ -131,7 +137,7 @@ def should_be(one: Observed, index: Index) -> list[File]:
         if facts and key.rpartition("/")[2] not in names
     ]
     files = [file for file in listed if _present(file, one, index)]
-    if one.stored is None and files:
+    if one.missing and files:
         one.findings.append(f"{index.project_page(one.name)}: missing")
     return files
 
@@ -168,7 +174,7 @@ def _observed(name: str, keys: frozenset[str], index: Index, objects: Objects) -
     findings: list[str] = []
     stored = objects[key]
     page = None
-    if stored:
+    if stored and stored.body:
         page = read(stored, lambda body: pages.parse_project(body, key, name), key, findings)
     claims = {}
     for path in sorted(keys):
@@ -189,26 +195,30 @@ def _observed(name: str, keys: frozenset[str], index: Index, objects: Objects) -
     if derived[owned]:
         owner = read(derived[owned], lambda body: pages.owner(body, owned), owned, findings)
     one = Observed(name, keys, stored, page, derived, claims, owner, findings=findings)
-    known = re.compile(r"release-[^/]+\.json|[^/]+\.(whl|tar\.gz)(\.metadata)?|")
     one.notes += [
         f"{path}: nothing that this publisher writes"
-        for path in sorted(keys)
-        if not known.fullmatch(path.removeprefix(key))
+        for path in sorted(keys - {key})
+        if not _claimed_version(path.removeprefix(key))
+        and not _is_distribution(path.removesuffix(".metadata"), one)
     ]
     return one
 
 
 def _claimed_version(path: str) -> Version | None:
+    """Return the version of a claim's key, None if the key is not one."""
     found = re.fullmatch(r"release-(.{1,200})\.json", path)
     try:
-        return Version(found[1]) if found else None
+        version = Version(found[1]) if found else None
     except InvalidVersion:
         return None
+    # Equal versions have one claim: release-1.0.json would be a second one of 1.
+    return version if version and canonicalize_version(version) == found[1] else None
 
 
 def _is_distribution(key: str, one: Observed) -> bool:
+    folder, _, filename = key.rpartition("/")
     try:
-        return parse_filename(key.rpartition("/")[2])[0] == one.name
+        return folder.count("/") == 2 and parse_filename(filename)[0] == one.name
     except Refused:
         return False
 

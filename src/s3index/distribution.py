@@ -98,7 +98,9 @@ def read(path: Path) -> Distribution:
     requires_python = metadata.requires_python
     # A longer one could be written on a page, but not be read from it.
     if max(len(project), len(str(version))) > LONGEST_NAME:
-        raise Refused(f"{path.name:.99}… has a name or a version of over {LONGEST_NAME} characters.")
+        raise Refused(
+            f"{path.name:.99}… has a name or a version of over {LONGEST_NAME} characters."
+        )
     if requires_python is not None and len(str(requires_python)) > LONGEST_TEXT:
         raise Refused(f"{path.name} says more than {LONGEST_TEXT} characters of Requires-Python.")
     return Distribution(

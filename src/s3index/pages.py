@@ -31,7 +31,10 @@ API_VERSION = "1.1"
 LARGEST = 64 * 1024**2
 """Bytes of a document that are read: some hundred thousand files."""
 HIGHEST = 2**52
-"""The highest serial that is believed; no project has a billion releases."""
+"""The highest serial that is read; no project has a billion releases."""
+FORGED = HIGHEST // 2
+"""Serials from here on are somebody's making. repair does not go on from them, so that there is
+always room above a serial that it writes."""
 
 Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", max_length=LONGEST_NAME)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]

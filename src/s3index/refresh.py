@@ -148,8 +148,11 @@ def organization_page(key: str, stored: Stored, name: str) -> ProjectPage:
 
 
 def project_page(stored: Stored | None, index: Index, name: str) -> ProjectPage:
-    """Return the page of a project as it was read, or a new one if there is none."""
-    if stored is None:
+    """Return the page of a project as it was read, or a new one if there is none.
+
+    An empty object is none: S3's console makes one of each folder.
+    """
+    if stored is None or not stored.body:
         return pages.new_project(name)
     return pages.parse_project(stored.body, index.project_page(name), name)
 

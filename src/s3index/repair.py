@@ -56,21 +56,20 @@ def _attempt(index: Index) -> Steps[list[str] | None]:
     listed = {scope.key: records_of(scope, lists, Report()) for scope in both}
     made = _made(both, lists, listed, index)
     folders, _ = audit.folders(keys, index)
-    names = folders | listed_names(listed, index) | made.keys()
+    released = listed_names(listed, index) | made.keys()
+    names = folders | released
     left: list[str] = []
     read: dict[str, ProjectPage] = {}
     for chunk in audit.chunks(names):
         observed = yield from audit.observe(chunk, index, keys, deep=False)
-        found = yield from _repair_projects(observed, index, made, left)
+        found = yield from _repair_projects(observed, index, made, released, left)
         if found is None:
             return None
         read |= found
-    # Names that only what was derived still knows stay taken.
-    kept = {name: pages.Record(name, serial) for name, serial in made.items()}
     others = yield from _other_teams(namespace, names | listed[LIST].keys(), index)
     puts = []
     for scope in both:
-        known = {**(kept if scope.team else others), **listed[scope.key]}
+        known = {**_kept(scope, lists), **({} if scope.team else others), **listed[scope.key]}
         records = expected_records(scope, known, read, names, index)
         bodies = scope.render(records, index)
         puts.append(list_put(scope, records, lists[scope.key]))
@@ -91,6 +90,16 @@ def _made(
             if team == ("" if scope.team else index.team):
                 made[name] = max(serial, made.get(name, 0))
     return made
+
+
+def _kept(scope: Scope, lists: Objects) -> Records:
+    """Return records of the names that only what was derived from a list still knows: taken."""
+    kept = {}
+    for path, serial in made_from(scope, {key: lists[key] for key in scope.derived}).items():
+        team, _, name = path.rpartition("/")
+        if bool(team) == (scope.team is None):
+            kept[name] = pages.Record(name, serial, None, team or None)
+    return kept
 
 
 def _other_teams(
@@ -115,10 +124,19 @@ def _other_teams(
 
 
 def _repair_projects(
-    observed: Sequence[Observed], index: Index, made: Mapping[str, int], left: list[str]
+    observed: Sequence[Observed],
+    index: Index,
+    made: Mapping[str, int],
+    released: Collection[str],
+    left: list[str],
 ) -> Steps[dict[str, ProjectPage] | None]:
-    """Mend projects; return their pages, or None if another publisher won a swap."""
+    """Mend projects; return their pages, or None if another publisher won a swap.
+
+    `released` are the names that something says were released once: they have a page, if only an
+    empty one, so that the next release can go on from its serial. Others get none for nothing.
+    """
     found: dict[str, ProjectPage] = {}
+    first: list[Put] = []
     puts: list[Put] = []
     there: dict[str, Stored | None] = {}
     for one in observed:
@@ -128,23 +146,27 @@ def _repair_projects(
             left += [f"{key}: the name {one.name} is team {one.owner}'s"] if one.stored else []
             continue
         left += one.lost
-        if one.stored is None and not files:
+        if one.page is None and not files and not (one.missing and one.name in released):
+            if not one.missing:
+                left.append(f"{key}: nothing says what it listed; bring its earlier version back")
             continue
         old = one.page or pages.new_project(one.name)
         serials = [serial_of(path, stored, one.name) for path, stored in one.objects.items()]
-        least = max(made.get(one.name, 0), *serials)
+        serials += [old.serial, made.get(one.name, 0)]
+        newest = max((serial for serial in serials if serial < pages.FORGED), default=0)
         page = old
-        if pages.in_order(files) != old.files or old.serial < least or one.page is None:
-            page = pages.with_files(old, files, max(old.serial, least) + 1)
+        if pages.in_order(files) != old.files or old.serial != newest or one.page is None:
+            page = pages.with_files(old, files, newest + 1)
         found[one.name] = page
         claims = audit.unclaimed(one, files, index)
-        puts += [
+        first += [
             claim_put(index.claim(one.name, Version(claim.version)), claim) for claim in claims
         ]
-        puts += yield from _metadata(one, files, index)
+        first += yield from _metadata(one, files, index)
         puts.append(page_put(key, page, one.stored))
         there |= {key: one.stored, **one.metadata, **one.objects}
-    if not (yield from _write(puts, there)):
+    # What a page names is there before the page.
+    if not ((yield from _write(first, there)) and (yield from _write(puts, there))):
         return None
     rendered = site.project_site(found.values(), index)
     derived = [derived_put(key, body, there[key]) for key, body in rendered.items()]

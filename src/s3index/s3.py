@@ -40,6 +40,8 @@ WORKERS = 16
 """Requests under way at once."""
 PATIENCE = 100
 """Batches with a lost swap before a publisher gives up; sixteen at once need far fewer."""
+PART = 1 << 20
+"""Bytes of a file that are in memory at once."""
 DOWNLOADS = 5
 """How often an answer that is cut off in its body is asked for again; botocore does not."""
 
@@ -187,15 +189,17 @@ class Bucket:
 
     def _digest(self, key: str) -> str:
         digest = sha256()
-        for part in self._s3.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(1 << 20):
+        for part in self._s3.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(PART):
             digest.update(part)
         return digest.hexdigest()
 
     def _core_metadata(self, key: str) -> bytes | None:
         def read() -> bytes | None:
             with tempfile.TemporaryFile() as file:
-                body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
-                file.writelines(body.iter_chunks(1 << 20))
+                for part in self._s3.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(
+                    PART
+                ):
+                    file.write(part)
                 file.seek(0)
                 try:
                     return wheel_metadata(file, key.rpartition("/")[2])

@@ -36,6 +36,9 @@ MOVED = b"""<!doctype html>
 <a href="./">The project's page</a>
 """
 
+NOTHING = b"<!doctype html>\n<title>No release</title>\n<p>There is no release to install.</p>\n"
+"""The HTML of a project of which nothing is left but its name."""
+
 
 def content_type(key: str) -> str:
     """Return the Content-Type of a derived object."""
@@ -82,7 +85,7 @@ def project_keys(index: Index, project: str) -> list[str]:
 
 def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]:
     """Render what depends on one project page alone, for any number of pages at once."""
-    listed = [page for page in found if page.files]
+    listed = list(found)
     rendered = _dumb_pypi(
         {page.name: {_package(page.name, file) for file in _shown(page)} for page in listed},
         "../" * 5,
@@ -96,7 +99,8 @@ def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]
             link = f"../../../../../{index.project_page(page.name)}"
             how += f'<p>The newest {SHOWN} releases. <a href="{link}">All (JSON)</a></p>'.encode()
         # dumb-pypi's page of a project has the files; how to install it goes before their list.
-        html = rendered[f"simple/{page.name}/index.html"].replace(b"<ul>", how + b"<ul>", 1)
+        html = rendered.get(f"simple/{page.name}/index.html", NOTHING)
+        html = html.replace(b"<ul>", how + b"<ul>", 1)
         bodies = organization_page(page, index), html + _made_from({page.name: page.serial}), MOVED
         site |= zip(project_keys(index, page.name), bodies, strict=True)
     return site

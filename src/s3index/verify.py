@@ -125,7 +125,7 @@ def _judge(one: Observed, index: Index, *, released: bool) -> None:
     if one.owner not in (None, index.team) and (one.stored or one.claims):
         one.lost.append(f"{key}: the name {one.name} is team {one.owner}'s")
     files = audit.should_be(one, index)
-    if one.stored is None and not files:
+    if one.missing and not files:
         if released:
             one.lost.append(f"{key}: missing, and nothing says what it listed; bring it back")
         elif one.keys and not one.claims:

@@ -30,7 +30,7 @@ from pypi_simple import (
 from s3index.publish import yank
 from s3index.s3 import Bucket
 from tests.distributions import digest, sdist, wheel
-from tests.world import Library, at, objects, release
+from tests.world import NOW, Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -112,7 +112,7 @@ def said(package: DistributionPackage) -> dict[str, object]:
 
 
 def test_a_second_reader_finds_our_files(
-    json_reader: PyPISimple, filled: Filled, tmp_path: Path, s3: "S3Client"
+    json_reader: PyPISimple, filled: Filled, tmp_path: Path
 ) -> None:
     page = json_reader.get_project_page("acme-common")
     assert page.repository_version == "1.1"
@@ -122,9 +122,7 @@ def test_a_second_reader_finds_our_files(
         file = filled.files[package.filename]
         assert package.digests == {"sha256": digest(file)}
         assert package.size == file.stat().st_size
-        key = filled.library.index.project_page("acme-common") + package.filename
-        stored = s3.head_object(Bucket=filled.library.index.bucket, Key=key)
-        assert package.upload_time == stored["LastModified"]
+        assert package.upload_time == NOW
         assert package.is_yanked == (package.version == "1.1")
         assert bool(package.has_metadata) == (package.package_type == "wheel")
         # These compare digests themselves.
@@ -223,7 +221,8 @@ def distribution(file: Page, name: str, address: str) -> Version:
     assert TIME.fullmatch(file["upload-time"])
     datetime.fromisoformat(file["upload-time"])
     SpecifierSet(file["requires-python"])
-    assert file["yanked"] in (True, False) or (isinstance(file["yanked"], str) and file["yanked"])
+    yanked = file.get("yanked", False)
+    assert yanked in (True, False) or (isinstance(yanked, str) and yanked)
     if file["filename"].endswith(".whl"):
         found, version, *_ = parse_wheel_filename(file["filename"])
         hashes(file["core-metadata"], body(f"{target}.metadata"))

@@ -298,7 +298,9 @@ class Watch:
         team = key.split("/")[1]
         if key == LIST:
             records, _ = pages.parse_list(body, key, "../packages/")
-            return {(record.team or "", name): record.last_serial for name, record in records.items()}
+            return {
+                (record.team or "", name): record.last_serial for name, record in records.items()
+            }
         if key.startswith(LIST) and key.endswith("/"):
             page = pages.parse_project(
                 body, key, team, f"../../packages/{pages.owner(body, key)}/{team}/"

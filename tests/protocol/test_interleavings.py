@@ -379,7 +379,11 @@ def violations(scenario: Scenario) -> list[str]:
 
 LATER = Scenario("two versions", SOME, (Publish("0.2.0"), Publish("0.3.0")))
 BUILDS = Scenario("two builds", SOME, (NEXT, replace(NEXT, body="x = 1")))
-DERIVED = (INDEX.constraints, INDEX.organization_constraints, INDEX.organization_page("acme-common"))
+DERIVED = (
+    INDEX.constraints,
+    INDEX.organization_constraints,
+    INDEX.organization_page("acme-common"),
+)
 """Some of what is derived: of the team, of the organisation, and of the project."""
 
 

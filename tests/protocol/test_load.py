@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.commands import repository, start
-from tests.clients.consumers import broken_links
-from tests.distributions import sdist, wheel
 from s3index.settings import LIST
+from tests.clients.consumers import broken_links
+from tests.commands import repository, start
+from tests.distributions import sdist, wheel
 from tests.world import Library, at, objects, verified
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def check_index(s3: "S3Client", library: Library, versions: dict[str, list[str]]
         page = json.loads(stored[library.index.project_page(project)])
         assert page["versions"] == expected
         assert len(page["files"]) == 2 * len(expected)
-        for key in (library.index.site(f"simple/{project}/"), library.index.organization_page(project)):
+        for key in (
+            library.index.site(f"simple/{project}/"),
+            library.index.organization_page(project),
+        ):
             html = stored[key].decode()
             for version in expected:
                 assert f"{project.replace('-', '_')}-{version}.tar.gz" in html

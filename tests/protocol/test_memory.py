@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.distributions import sdist, wheel
-from tests.protocol.memory import MemoryBucket
-from tests.world import Library
 from s3index.errors import Refused
 from s3index.s3 import Bucket
 from s3index.steps import CoreMetadata, Get, List, Put, Request, Stat
+from tests.distributions import sdist, wheel
+from tests.protocol.memory import MemoryBucket
+from tests.world import Library
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -61,7 +61,9 @@ def real(library: Library) -> Bucket:
 def test_same_replies_to_the_same_requests(
     s3: "S3Client", library: Library, real: Bucket, sequence: list[Request]
 ) -> None:
-    s3.delete_objects(Bucket=library.index.bucket, Delete={"Objects": [{"Key": key} for key in KEYS]})
+    s3.delete_objects(
+        Bucket=library.index.bucket, Delete={"Objects": [{"Key": key} for key in KEYS]}
+    )
     memory = MemoryBucket()
     for request in sequence:
         assert real.perform(request) == memory.perform(request), request

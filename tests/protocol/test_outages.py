@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.commands import repository, s3index
-from tests.distributions import sdist, wheel
-from s3index.s3 import Bucket
 from s3index.errors import Refused
 from s3index.publish import yank
+from s3index.s3 import Bucket
 from s3index.verify import verify
+from tests.commands import repository, s3index
+from tests.distributions import sdist, wheel
 from tests.protocol.standin import Answer, Rule, Seen, StandIn, error, forward, standing_in
 from tests.world import Library, at, objects, release, verified
 
@@ -210,7 +210,12 @@ def test_throttling_without_end(
 
 @pytest.mark.parametrize("hangs_up", [True, False], ids=["no answer", "an error"])
 def test_answers_that_get_lost(
-    library: Library, endpoint: str, serve: Serve, tmp_path: Path, pauses: list[float], hangs_up: bool
+    library: Library,
+    endpoint: str,
+    serve: Serve,
+    tmp_path: Path,
+    pauses: list[float],
+    hangs_up: bool,
 ) -> None:
     """Each PUT is carried out, its answer is lost, and the client's second try meets a 412."""
     lost: set[str] = set()

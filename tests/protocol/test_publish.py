@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.distributions import digest, sdist, wheel
 from s3index.errors import Refused
+from tests.distributions import digest, sdist, wheel
 from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def test_again_is_no_write(s3: "S3Client", library: Library, tmp_path: Path) -> 
 def test_other_bytes_are_refused(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     release(library, wheel(tmp_path), sdist(tmp_path))
     before = objects(s3, library.index)
-    with pytest.raises(Refused, match=r"acme-common 0\.1\.0 cannot be published: .* with other bytes"):
+    with pytest.raises(
+        Refused, match=r"acme-common 0\.1\.0 cannot be published: .* with other bytes"
+    ):
         release(library, wheel(tmp_path, body="x = 1"))
     assert objects(s3, library.index) == before
 
@@ -116,7 +118,7 @@ LATER = {
 def test_a_release_gets_no_further_files(
     s3: "S3Client", library: Library, tmp_path: Path, case: str
 ) -> None:
-    """pip runs a later file's code for ==0.1.0, if there is one; so there is none."""
+    """Pip runs a later file's code for ==0.1.0, if there is one; so there is none."""
     release(library, wheel(tmp_path), sdist(tmp_path))
     before = objects(s3, library.index)
     (tmp_path / "later").mkdir()

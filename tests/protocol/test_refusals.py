@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.template.baking import python, run
-from tests.commands import repository, s3index
-from tests.distributions import digest, sdist, wheel
-from s3index.s3 import Bucket
+from s3index.distribution import read, read_release
 from s3index.errors import Refused
 from s3index.publish import publish, yank
-from s3index.distribution import read, read_release
 from s3index.repair import repair
+from s3index.s3 import Bucket
 from s3index.settings import LIST
 from s3index.steps import Put
+from tests.commands import repository, s3index
+from tests.distributions import digest, sdist, wheel
 from tests.protocol.standin import StandIn
+from tests.template.baking import python, run
 from tests.world import Library, at, claim, objects, release
 
 if TYPE_CHECKING:
@@ -244,7 +244,9 @@ def test_files_cut_off_anywhere(build: Callable[[Path], Path], tmp_path: Path) -
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(Refused, match=r"is not an intact (wheel|sdist) \(.*\). Build it again\."):
+        with pytest.raises(
+            Refused, match=r"is not an intact (wheel|sdist) \(.*\). Build it again\."
+        ):
             read(path)
 
 

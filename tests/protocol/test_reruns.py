@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands import repository, s3index, start
 from tests.clients.consumers import broken_links, offered
+from tests.commands import repository, s3index, start
 from tests.distributions import sdist, wheel
 from tests.protocol.standin import Answer, Seen, StandIn, standing_in
 from tests.world import Library, at, objects, release
@@ -103,7 +103,12 @@ def gate(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize(
     "gate",
-    [f"{FOLDER}release-0.2.json", f"{FOLDER}acme_common-0.2.0.tar.gz", FOLDER, "simple/constraints.txt"],
+    [
+        f"{FOLDER}release-0.2.json",
+        f"{FOLDER}acme_common-0.2.0.tar.gz",
+        FOLDER,
+        "simple/constraints.txt",
+    ],
     ids=["at its claim", "while a file goes out", "at the project page", "at constraints.txt"],
     indirect=True,
 )

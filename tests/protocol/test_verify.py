@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.distributions import digest, sdist, wheel
 from s3index import site
-from s3index.s3 import Bucket
 from s3index.publish import yank
 from s3index.repair import repair
+from s3index.s3 import Bucket
 from s3index.verify import verify
+from tests.distributions import digest, sdist, wheel
 from tests.world import Library, at, objects, release, verified
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ MENDED: dict[str, tuple[Damage, list[str]]] = {
         edited("simple/acme-common/", lambda page: page.update(files=[], versions=[])),
         [f"simple/acme-common/: {STALE}"],
     ),
-    **{
-        f"no {key}": (deleted(key), [f"{key}: missing"]) for key in (*LISTS, *PROJECTS)
-    },
+    **{f"no {key}": (deleted(key), [f"{key}: missing"]) for key in (*LISTS, *PROJECTS)},
     **{
         f"other bytes of {key}": (
             replaced(key),
@@ -255,9 +253,7 @@ def older(body: bytes) -> bytes:
     return body.replace(site.RENDERER.encode(), b"s3index 0.0.9, dumb-pypi 1.14.0", 1) + b" "
 
 
-@pytest.mark.parametrize(
-    "path", ["index.html", "changelog/page1.html", "simple/acme-other/"]
-)
+@pytest.mark.parametrize("path", ["index.html", "changelog/page1.html", "simple/acme-other/"])
 def test_a_neighbours_other_version_of_the_template_is_no_finding(
     s3: "S3Client", published: Library, path: str
 ) -> None:
