@@ -422,19 +422,22 @@ def test_preview_serves_until_interrupted(repository: Library) -> None:
     # Whatever is set for AWS, the preview has its own.
     environment = {"PATH": PATH, "PYTHONUNBUFFERED": "1"}
     environment |= {"AWS_PROFILE": "no-such-profile", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
-    process = commands.start(root, "preview", env=environment)
-    assert process.stdout
-    printed = ""
-    while "Ctrl-C" not in printed:
-        line = process.stdout.readline()
-        assert line, printed + (process.stderr.read() if process.stderr else "")
-        printed += line
-    address = re.search(r"Its page: (\S+)", printed)
-    assert address
-    with urllib.request.urlopen(address[1]) as page:
-        assert b"acme_common-0.1.0-py3-none-any.whl" in page.read()
-    process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=20)
+    with commands.start(root, "preview", env=environment) as process:
+        try:
+            assert process.stdout
+            printed = ""
+            while "Ctrl-C" not in printed:
+                line = process.stdout.readline()
+                assert line, printed + (process.stderr.read() if process.stderr else "")
+                printed += line
+            address = re.search(r"Its page: (\S+)", printed)
+            assert address
+            with urllib.request.urlopen(address[1]) as page:
+                assert b"acme_common-0.1.0-py3-none-any.whl" in page.read()
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert rest == "Stopped; nothing is left behind.\n"
     assert (process.returncode, errors) == (0, "")
     with pytest.raises(OSError, match="refused"):
@@ -448,7 +451,8 @@ def test_preview_without_moto_says_what_to_install(
     monkeypatch.setitem(sys.modules, "moto.server", None)
     said = s3index("preview", exits=1)
     assert said.stderr == (
-        "Error: preview needs moto, which is not installed (moto.server). Install s3index[preview].\n"
+        "Error: preview needs moto, which is not installed (moto.server). Install "
+        "s3index[preview].\n"
     )
 
 
@@ -529,8 +533,9 @@ def test_what_a_terminal_cannot_show_is_escaped(s3: "S3Client", repository: Libr
     publish(repository)
     key = "packages/devtools/🚰"
     s3.put_object(Bucket=repository.index.bucket, Key=key, Body=b"")
-    process = commands.start(repository.root, "verify", env={"PYTHONIOENCODING": "cp1252"})
-    stdout, stderr = process.communicate()
+    environment = {"PYTHONIOENCODING": "cp1252"}
+    with commands.start(repository.root, "verify", env=environment) as process:
+        stdout, stderr = process.communicate()
     assert (process.returncode, stderr) == (0, "")
     assert r"\U0001f6b0: not in a project's folder" in stdout
     assert f"Note: {key}: not" in s3index("verify").stdout

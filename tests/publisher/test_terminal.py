@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
+from rich.progress import Progress
 
 from s3index import output
 from s3index.distribution import read_release
@@ -90,12 +92,14 @@ def test_a_bar_goes_back_with_what_is_sent_again(
 def test_what_is_sent_again_is_taken_back(
     rewinds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from packaging.version import Version
-    from rich.progress import Progress
-
     made: list[Progress] = []
-    before = Progress.__enter__
-    monkeypatch.setattr(Progress, "__enter__", lambda self: made.append(self) or before(self))
+    start = Progress.start
+
+    def started(self: Progress) -> None:
+        made.append(self)
+        start(self)
+
+    monkeypatch.setattr(Progress, "start", started)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     path = wheel(tmp_path)
     found = read_release([path], "acme-common", Version("0.1.0"))
