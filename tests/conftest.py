@@ -28,7 +28,7 @@ REGION: Final = "eu-central-1"
 
 
 def pytest_configure() -> None:
-    """Let SIGINT through to what tests start: a shell ignores it for what runs in the background."""
+    """Let SIGINT through to what tests start: shells ignore it for what runs in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
