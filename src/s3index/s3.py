@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from botocore.config import Config as BotoConfig
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+)
 from botocore.session import get_session
 
 from s3index.aws_errors import ERRORS, code, is_elsewhere, refusal, status
@@ -196,10 +201,8 @@ class Bucket:
     def _core_metadata(self, key: str) -> bytes | None:
         def read() -> bytes | None:
             with tempfile.TemporaryFile() as file:
-                for part in self._s3.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(
-                    PART
-                ):
-                    file.write(part)
+                body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+                file.writelines(body.iter_chunks(PART))
                 file.seek(0)
                 try:
                     return wheel_metadata(file, key.rpartition("/")[2])
@@ -218,7 +221,7 @@ class Bucket:
                 if code(error) == "NoSuchKey":
                     return None
                 raise
-            except HTTPClientError:
+            except (HTTPClientError, IncompleteReadError):
                 if not left:
                     raise
         return None
