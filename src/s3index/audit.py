@@ -212,7 +212,7 @@ def _claimed_version(path: str) -> Version | None:
     except InvalidVersion:
         return None
     # Equal versions have one claim: release-1.0.json would be a second one of 1.
-    return version if version and canonicalize_version(version) == found[1] else None
+    return version if version and path == f"release-{canonicalize_version(version)}.json" else None
 
 
 def _is_distribution(key: str, one: Observed) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,9 @@ def refusals() -> Iterator[None]:
         yield
     except Refused as refusal:
         typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo("\n".join(map(shown, str(refusal).splitlines())), err=True)
+        lines = [shown(line) for line in str(refusal).splitlines()]
+        # A line that starts with :: would be a command for GitHub's runner.
+        typer.echo("\n".join(re.sub(r"^\s*::", "  : :", line) for line in lines), err=True)
         raise typer.Exit(1) from None
 
 

@@ -136,8 +136,12 @@ DOCUMENTS = sorted(
     key for key, body in OBJECTS.items() if body.startswith(b"{") or b"serials {" in body
 )
 bodies = st.one_of(
-    st.builds(lambda key, changes: mutated(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), edits),
-    st.builds(lambda key, changes: flipped(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), flips),
+    st.builds(
+        lambda key, changes: mutated(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), edits
+    ),
+    st.builds(
+        lambda key, changes: flipped(OBJECTS[key], changes), st.sampled_from(DOCUMENTS), flips
+    ),
     st.binary(max_size=60),
     st.integers(0, 200_000).map(lambda depth: b"[" * depth),
 )

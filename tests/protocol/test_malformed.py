@@ -130,7 +130,9 @@ def test_a_project_page(bucket: MemoryBucket, case: str) -> None:
     bucket.overwrite(COMMON, body)
     assert_own_finding(bucket, COMMON)
     # Its own team is told which object it is, on lines that can be shown.
-    with pytest.raises(Refused, match=rf"^The object '{COMMON}' was not written by this pub") as told:
+    with pytest.raises(
+        Refused, match=rf"^The object '{COMMON}' was not written by this pub"
+    ) as told:
         carry_out(Publish("0.2.0").start(INDEX), bucket.perform)
     assert str(told.value).isprintable()
     assert bucket.objects[COMMON] == body
@@ -176,7 +178,8 @@ RECORDS: dict[str, Callable[[dict[str, Any]], object]] = {
     **{
         case: lambda record, edit=EDITS[case]: edit(record["_latest"])  # type: ignore[misc]
         for case in EDITS
-        if "files" not in case and any(word in case for word in ("upload", "digest", "link", "size"))
+        if "files" not in case
+        and any(word in case for word in ("upload", "digest", "link", "size"))
     },
     "a name that is a path": lambda record: record.update(name="/tmp/acme-common"),
     "no name": lambda record: record.pop("name"),
@@ -265,7 +268,9 @@ def test_forged_serials_of_strange_names(bucket: MemoryBucket) -> None:
     carry_out(Publish("1.1", "acme-other").start(INDEX), bucket.perform)
     repaired(bucket)
     assert verified(bucket) == Report()
-    assert all(b"onerror" not in body and b"New Folder" not in body for body in bucket.objects.values())
+    assert all(
+        b"onerror" not in body and b"New Folder" not in body for body in bucket.objects.values()
+    )
     assert pins(bucket) == {key: ["acme-common", "acme-other"] for key in before}
 
 
