@@ -1,7 +1,7 @@
 """What an owner gets: files, lines, locked packages and set-up, today and with version 0.2.0.
 
-`make bench ONLY=generated` measures and prints the table that docs/benchmarks.md has. Poetry's caches
-are empty; both repositories have the same answers. Needs the history, for 0.2.0.
+`make bench ONLY=generated` measures and prints the table that docs/benchmarks.md has. Poetry's
+caches are empty; both repositories have the same answers. Needs the history, for 0.2.0.
 """
 
 import shutil
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from cookiecutter.main import cookiecutter
+
 from benchmarks.report import Rows, markdown
-from tests.template.baking import TEMPLATE, bake_from, committed, pypi, run
+from tests.template.baking import TEMPLATE, committed, config_file, pypi, run
 
 BEFORE = "a1fa689"
 """The commit of version 0.2.0."""
@@ -72,7 +74,16 @@ def _packages(lock: str) -> int:
 
 
 def _repository(template: str, source: Path, folder: Path, publishing: int) -> Repository:
-    project = bake_from(source, folder / f"baked-{template}", python_version="3.11")
+    output = folder / f"baked-{template}"
+    project = Path(
+        cookiecutter(
+            str(source),
+            no_input=True,
+            extra_context={"python_version": "3.11"},
+            output_dir=str(output),
+            config_file=str(config_file(folder)),
+        )
+    )
     listed = run(["git", "ls-files"], project).splitlines()
     texts = [(project / path).read_text() for path in listed if path != "LICENSE"]
     environment = {

@@ -15,8 +15,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.access.administrator import repository, tell_moto
 from s3index.settings import Index
+from tests.access.administrator import repository, tell_moto
 from tests.protocol.standin import StandIn, standing_in, verifies_checksums
 from tests.world import Library
 
@@ -28,7 +28,7 @@ REGION: Final = "eu-central-1"
 
 
 def pytest_configure() -> None:
-    """Let SIGINT through to what tests start: a shell ignores it for what runs in the background."""
+    """Let SIGINT through to what tests start: shells ignore it for what runs in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -35,9 +35,7 @@ class Library:
     @property
     def project(self) -> Project:
         """Return the project as the publisher reads it from pyproject.toml."""
-        return Project(
-            self.root, canonicalize_name(self.name), Version(self.version), self.version
-        )
+        return Project(self.root, canonicalize_name(self.name), Version(self.version), self.version)
 
 
 def at(

@@ -207,14 +207,12 @@ def _observed(name: str, keys: frozenset[str], index: Index, objects: Objects) -
 def _claimed_version(path: str) -> Version | None:
     """Return the version of a claim's key, None if the key is not one."""
     found = re.fullmatch(r"release-(.{1,200})\.json", path)
-    if not found:
-        return None
     try:
-        version = Version(found[1])
+        version = Version(found[1]) if found else None
     except InvalidVersion:
         return None
     # Equal versions have one claim: release-1.0.json would be a second one of 1.
-    return version if canonicalize_version(version) == found[1] else None
+    return version if version and path == f"release-{canonicalize_version(version)}.json" else None
 
 
 def _is_distribution(key: str, one: Observed) -> bool:

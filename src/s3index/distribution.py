@@ -207,7 +207,7 @@ def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
 class _Careful(io.RawIOBase):
     """A stream for tarfile, which reads a member's extended header whole, however large."""
 
-    def __init__(self, stream: gzip.GzipFile) -> None:
+    def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
 
     def read(self, size: int = -1, /) -> bytes:

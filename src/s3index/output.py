@@ -1,6 +1,8 @@
 """What the commands print: progress, what was done or is wrong, and what to do next."""
 
+import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +19,17 @@ from s3index.errors import Refused, shown
 from s3index.names import taken, warning
 from s3index.settings import Index, Project
 
+RULESET = {
+    "name": "releases",
+    "target": "tag",
+    "enforcement": "active",
+    # 5 is the role of a repository's administrators.
+    "bypass_actors": [{"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "always"}],
+    "conditions": {"ref_name": {"include": ["refs/tags/v*"], "exclude": []}},
+    "rules": [{"type": "creation"}, {"type": "update"}, {"type": "deletion"}],
+}
+"""GitHub's rules for the tags that release (REST API, repository rulesets)."""
+
 if TYPE_CHECKING:
     from s3index.s3 import Opener
     from s3index.verify import Report
@@ -29,7 +42,9 @@ def refusals() -> Iterator[None]:
         yield
     except Refused as refusal:
         typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo("\n".join(map(shown, str(refusal).splitlines())), err=True)
+        lines = [shown(line) for line in str(refusal).splitlines()]
+        # A line that starts with :: would be a command for GitHub's runner.
+        typer.echo("\n".join(re.sub(r"^\s*::", "  : :", line) for line in lines), err=True)
         raise typer.Exit(1) from None
 
 
@@ -134,7 +149,10 @@ def left_on_github(publisher: Publisher, role: str) -> None:
         f"    gh api -X PUT {environment} -F 'deployment_branch_policy[protected_branches]=false' "
         "-F 'deployment_branch_policy[custom_branch_policies]=true'\n"
         f"    gh api -X POST {environment}/deployment-branch-policies -f 'name=v*' -f type=tag\n"
-        f"    gh variable set S3INDEX_ROLE --env release --repo {repository} --body {role}"
+        f"    gh variable set S3INDEX_ROLE --env release --repo {repository} --body {role}\n\n"
+        "A tag brings its own release.yml. So that only an administrator makes, moves or deletes a "
+        "tag v*:\n\n"
+        f"    gh api -X POST repos/{repository}/rulesets --input - <<< '{json.dumps(RULESET)}'"
     )
     if not publisher.has_ids:
         typer.echo(

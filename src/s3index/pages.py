@@ -392,7 +392,7 @@ def join(records: Records, others: Iterable[Record]) -> dict[str, Record]:
     known = dict(records)
     for other in others:
         there = known.setdefault(other.name, other)
-        if there.team == other.team and other.last_serial > there.last_serial:
+        if there.team in (None, other.team) and other.last_serial > there.last_serial:
             known[other.name] = other
     return known
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import boto3
 import pytest
 
+from s3index.output import RULESET
 from tests.access.administrator import (
     ACCOUNT,
     BUCKET,
@@ -161,6 +162,7 @@ def test_the_commands_for_github(acme: Library) -> None:
         "-F 'deployment_branch_policy[custom_branch_policies]=true'",
         f"gh api -X POST {environment}/deployment-branch-policies -f 'name=v*' -f type=tag",
         f"gh variable set S3INDEX_ROLE --env release --repo acme/acme-common --body {role}",
+        f"gh api -X POST repos/acme/acme-common/rulesets --input - <<< '{json.dumps(RULESET)}'",
         "gh api repos/acme/acme-common/actions/oidc/customization/sub --jq .sub_claim_prefix",
     ]
     with_ids = repository(acme.root, {"github_subject": "repo:acme@12/acme-common@345"})

@@ -12,10 +12,11 @@ from s3index.publish import yank
 from s3index.s3 import Bucket
 from s3index.settings import LIST
 from tests.clients.clients import Consumer, consumer
+from tests.commands import repository, s3index
 from tests.distributions import sdist, wheel
 from tests.protocol.failing import fails
 from tests.template.baking import python
-from tests.world import Library, at, release
+from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -124,3 +125,16 @@ def test_constraints_name_the_newest_release_that_is_not_yanked(
     Bucket(library.index).run(yank(library.index, library.name, Version("0.2.0"), False))
     client.pip("install", "--upgrade", "-c", constraints, "acme-common")
     assert client.version() == "0.2.0"
+
+
+def test_another_teams_name_is_refused(
+    s3: "S3Client", library: Library, index: str, tmp_path: Path
+) -> None:
+    before = objects(s3, library.index)
+    root = repository(at(library, "10.0", team="data"), tmp_path / "repository")
+    said = s3index(root, "publish", wheel(tmp_path, version="10.0"), exits=1)
+    assert said == (
+        "Error: The name acme-common belongs to team devtools, which released it first. Choose "
+        "another name in pyproject.toml, or release it as that team.\n"
+    )
+    assert objects(s3, library.index) == before

@@ -1,30 +1,29 @@
-"""The commands as printed: every block of the generated README, run by the real clients.
+"""The commands as printed: the blocks of the generated README, run by the real clients.
 
 Nothing in a block is changed but the index's address, which is the test server's; each runs in
-bash, in a clean project. PyPI is hostile: it offers our name, and the names of the libraries that
-ours depends on, at version 99.
+bash, in a clean project. For those that install, PyPI is hostile: it offers our name, and the name
+of the library that ours depends on, at version 99.
 """
 
 import os
 import re
 import sys
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from s3index import install
-from s3index.config import Config
 from tests.clients.clients import Consumer, consumer
-from tests.clients.hostile import hostile
+from tests.clients.hostile import Hostile, hostile
+from tests.commands import repository, s3index
 from tests.distributions import wheel
 from tests.docs.printed import blocks
 from tests.template.baking import bake, pypi, run
-from tests.world import at, release
+from tests.world import Library, at, release
 
 BASE = "https://acme-packages.s3.eu-central-1.amazonaws.com"
 CLIENTS = ("pip", "uv", "Poetry")
-DEPEND = "### Depend on another library of the team"
 
 
 @pytest.fixture(scope="module")
@@ -32,88 +31,92 @@ def readme(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (bake(tmp_path_factory.mktemp("baked"), starter="empty") / "README.md").read_text()
 
 
-def test_the_readme_has_the_publishers_text(readme: str, config: Config) -> None:
-    text = install.text(config)
-    assert text.replace(config.url, BASE) in readme
-    assert "<!-- install -->" not in readme
-    for client, command in install.commands(config).items():
-        assert command.replace(config.url, BASE) + "\n" == blocks(readme, f"### {client}")[0]
-    assert tuple(install.commands(config)) == CLIENTS
-
-
-@pytest.mark.parametrize("client", [pytest.param("pip", marks=pytest.mark.full), "uv", "Poetry"])
-def test_installing_as_the_readme_says(
-    client: str, readme: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release(at(config, "0.1.0", "acme-core"), wheel(tmp_path, "acme-core"))
-    release(config, wheel(tmp_path, requires=("acme-core",)))
-    with hostile(tmp_path, "acme-common", "acme-core") as stranger:
-        for name, value in stranger.settings().items():
+@pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hostile]:
+    with hostile(tmp_path, "acme-common", "acme-core") as found:
+        for name, value in found.settings().items():
             monkeypatch.setenv(name, value)
-        for number, block in enumerate(blocks(readme, f"### {client}")):
-            person = consumer(tmp_path / f"consumer-{number}")
-            sources = blocks(readme, "### Poetry")[0].splitlines(keepends=True)[:2]
-            before = "".join(sources) if client == "Poetry" and number else ""
-            person.shell((before + block).replace(BASE, config.url))
-            assert (person.version(), person.version("acme_core")) == ("0.1.0", "0.1.0"), block
-        stranger.silent()
+        yield found
+
+
+def test_the_readme_has_the_publishers_commands(readme: str) -> None:
+    found = {client: blocks(readme, f"### {client}") for client in CLIENTS}
+    assert found == {
+        client: [f"{command}\n"]
+        for client, command in install.commands(BASE, "acme-packages", "acme-common").items()
+    }
+
+
+def test_each_block_is_run_by_a_test(readme: str) -> None:
+    run_here = [block for client in CLIENTS for block in blocks(readme, f"### {client}")]
+    run_here += blocks(readme, "## Develop")
+    preview, yank = blocks(readme, "## Release")
+    assert "publish.py preview" in preview  # tests/publisher/test_cli.py
+    assert re.findall(r"```sh\n(.*?)```", readme, re.DOTALL) == [*run_here, preview, yank]
+
+
+@pytest.mark.parametrize("client", ["pip", "uv", pytest.param("Poetry", marks=pytest.mark.full)])
+def test_installing_as_the_readme_says(
+    client: str, readme: str, library: Library, stranger: Hostile, tmp_path: Path
+) -> None:
+    release(at(library, "0.1.0", "acme-core"), wheel(tmp_path, "acme-core"))
+    release(library, wheel(tmp_path, requires=("acme-core",)))
+    person = consumer(tmp_path / "consumer")
+    person.shell(here(blocks(readme, f"### {client}")[0], library))
+    assert (person.version(), person.version("acme_core")) == ("0.1.0", "0.1.0")
+    stranger.silent()
+
+
+def here(script: str, library: Library) -> str:
+    """Return a printed script with the address of the test server."""
+    return script.replace(BASE, library.index.url)
 
 
 @pytest.mark.full
 def test_depending_on_another_library_as_the_readme_says(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    readme: str, library: Library, stranger: Hostile, tmp_path: Path
 ) -> None:
-    project = bake(tmp_path, starter="empty", bucket=config.bucket)
-    text = (
-        (project / "README.md")
-        .read_text()
-        .replace(BASE.replace("acme-packages", config.bucket), config.url)
-    )
-    [script] = blocks(text, DEPEND)
-    release(at(config, "1.2.0", "other-library"), wheel(tmp_path, "other-library", "1.2.0"))
+    assert "run the three lines that Poetry needs above" in " ".join(readme.split())
+    project = bake(tmp_path, starter="empty")
+    release(at(library, "1.2.0", "acme-core"), wheel(tmp_path, "acme-core", "1.2.0"))
     # PyPI has nothing but strangers here, and no tools to develop with.
     settings = project / "pyproject.toml"
     groups = r"\[dependency-groups\].*(?=\[build-system\])"
     settings.write_text(re.sub(groups, "", settings.read_text(), flags=re.DOTALL))
-    with hostile(tmp_path, "acme-common", "other-library") as stranger:
-        for name, value in stranger.settings().items():
-            monkeypatch.setenv(name, value)
-        maintainer = Consumer(project)
-        maintainer.uv("venv", "--quiet", ".venv")
-        maintainer.shell(script)
-        [shown] = blocks(text, DEPEND, "toml")
-        assert includes(tomllib.loads(settings.read_text()), tomllib.loads(shown))
-        assert maintainer.version("other_library") == "1.2.0"
-        maintainer.poetry("build")
-        release(config, *sorted((project / "dist").iterdir()))
-        for client in CLIENTS:
-            person = consumer(tmp_path / client)
-            person.shell(blocks(text, f"### {client}")[0])
-            if client == "Poetry":
-                person.shell(script.splitlines()[-1])
-            assert person.version("other_library") == "1.2.0"
-            person.run(str(person.interpreter), "-c", "import acme_common")
-        stranger.silent()
+    maintainer = Consumer(project)
+    maintainer.uv("venv", "--quiet", ".venv")
+    script = blocks(readme, "### Poetry")[0]
+    maintainer.shell(here(re.sub("acme-common$", "acme-core", script, flags=re.MULTILINE), library))
+    assert maintainer.version("acme_core") == "1.2.0"
+    maintainer.poetry("build")
+    release(library, *sorted((project / "dist").iterdir()))
+    for client in CLIENTS:
+        person = consumer(tmp_path / client)
+        person.shell(here(blocks(readme, f"### {client}")[0], library))
+        assert person.version("acme_core") == "1.2.0"
+        person.run(str(person.interpreter), "-c", "import acme_common")
+    stranger.silent()
 
 
-def includes(document: object, part: object) -> bool:
-    """Tell whether all that one TOML document says is said in another."""
-    if isinstance(document, dict) and isinstance(part, dict):
-        return all(key in document and includes(document[key], part[key]) for key in part)
-    return document == part
+def test_yanking_as_the_readme_says(readme: str, library: Library, tmp_path: Path) -> None:
+    release(library, wheel(tmp_path))
+    _, block = blocks(readme, "## Release")
+    found = re.fullmatch('pipx run publish.py yank 0.1.0 --reason "(.*)"\n', block)
+    assert found
+    root = repository(library, tmp_path / "repository")
+    s3index(root, "yank", "0.1.0", "--reason", found[1])
+    person = consumer(tmp_path / "consumer")
+    said = person.uv(
+        "pip", "install", "--index", f"{library.index.url}/simple/", "acme-common==0.1.0"
+    )
+    assert found[1] in said
 
 
 @pytest.mark.full
-def test_developing_and_releasing_as_the_readme_says(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = bake(tmp_path, bucket=config.bucket)
-    text = (project / "README.md").read_text()
-    develop = blocks(text, "## Develop")[0]
+def test_developing_as_the_readme_says(tmp_path: Path) -> None:
+    project = bake(tmp_path)
+    develop = blocks((project / "README.md").read_text(), "## Develop")[0]
     [set_up] = blocks("\n" + (project / "CONTRIBUTING.md").read_text(), "# Contributing")
-    # Signing in opens a browser; here the credentials are in the environment.
-    sign_in, publish = blocks(text, "## Release")[0].split("\n", 1)
-    assert sign_in == "aws sso login"
     assert "poetry install" in develop
     settings = {
         "HOME": str(tmp_path),
@@ -123,8 +126,7 @@ def test_developing_and_releasing_as_the_readme_says(
         # Some mirrors of PyPI have no JSON of the kind that Poetry asks PyPI itself for.
         "POETRY_PYPI_MIRROR_URL": pypi(),
     }
-    said = run(["bash", "-euc", set_up + develop + publish], project, settings)
-    assert "Published acme-common 0.1.0 (2 files)." in said
+    run(["bash", "-euc", set_up + develop], project, settings)
     # The first commit, poetry.lock included, passes the hooks that CONTRIBUTING.md installs.
     person = ["-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com"]
     run(["git", "add", "--all"], project)

@@ -15,12 +15,14 @@ from markdown_it.token import Token
 from tests.template.baking import TEMPLATE, bake, python, run
 
 RUN_BY = {
-    "README.md": ["test_readme.py"],
-    "CONTRIBUTING.md": ["test_markdown.py"],
-    "docs/customising.md": ["test_customising.py"],
-    "docs/operations.md": ["test_operations.py"],
-    "generated README.md": ["test_install_text.py"],
-    "generated CONTRIBUTING.md": ["test_install_text.py"],
+    "README.md": ["docs/test_readme.py"],
+    "CONTRIBUTING.md": ["docs/test_markdown.py"],
+    "docs/consumers.md": ["clients/test_matrix.py"],
+    "docs/customising.md": ["template/test_customising.py"],
+    "docs/operations.md": ["docs/test_operations.py"],
+    "docs/sharing.md": ["workflows/test_sharing.py"],
+    "generated README.md": ["clients/test_install_text.py"],
+    "generated CONTRIBUTING.md": ["clients/test_install_text.py"],
 }
 """The tests that run the shell blocks of a file."""
 
@@ -79,7 +81,7 @@ def test_relative_links_and_anchors_lead_somewhere(file: Path) -> None:
 
 def test_every_markdown_file_of_a_generated_repository_is_looked_at(repository: Path) -> None:
     found = [path.relative_to(repository).as_posix() for path in repository.rglob("*.md")]
-    assert sorted(found) == sorted([*MADE, "s3index/install.md"])
+    assert sorted(found) == sorted(MADE)
 
 
 def test_every_shell_block_is_run_by_a_test(request: pytest.FixtureRequest, file: Path) -> None:
@@ -95,16 +97,29 @@ def commands(path: Path) -> list[list[str]]:
     code = [token.content for token in tokens(path) if token.type == "code_inline"]
     lines = [line for block in blocks(path) for line in block.splitlines()]
     found = [line.removeprefix("$ ") for line in [*code, *lines]]
-    starts = ("make ", "python -m s3index ", "poetry run ", "cruft ", "cookiecutter ", "git ")
-    return [shlex.split(line) for line in found if line.startswith(starts)]
+    starts = (
+        "make ",
+        "s3index ",
+        "pipx run publish.py",
+        "poetry run ",
+        "cruft ",
+        "cookiecutter ",
+        "git ",
+    )
+    split = [shlex.split(line) for line in found if line.startswith(starts)]
+    return [[word for word in words if word != "…"] for words in split]
 
 
 def test_the_commands_that_a_text_names_exist(file: Path, repository: Path) -> None:
     for command in commands(file):
         words = command[2:] if command[:2] == ["poetry", "run"] else command
-        if words[:3] == ["python", "-m", "s3index"]:
-            known = options(*words[2:4] if len(words) > 3 and words[3][0] != "-" else words[2:3])
-            assert set(flags(words)) <= known, command
+        if words[:3] == ["pipx", "run", "publish.py"]:
+            # Without a command of its own, it publishes.
+            rest = words[3:]
+            words = ["s3index", *([] if rest and rest[0][0] != "-" else ["publish"]), *rest]
+        if words[0] == "s3index":
+            named = [word for word in words[1:2] if word[0] != "-"]
+            assert set(flags(words)) <= options("s3index", *named), command
         elif words[0] == "make":
             made = (TEMPLATE / "Makefile").read_text()
             goals = [word for word in words[1:] if "=" not in word]
@@ -123,8 +138,7 @@ def flags(words: list[str]) -> list[str]:
 @cache
 def options(module: str, *arguments: str) -> frozenset[str]:
     """Return the options that a command's help lists; it has to be one that there is."""
-    folder = TEMPLATE / "{{cookiecutter.project_slug}}"
-    said = run(python(module, *arguments, "--help"), folder, {"COLUMNS": "200"})
+    said = run(python(module, *arguments, "--help"), TEMPLATE, {"COLUMNS": "200"})
     return frozenset(re.findall(r"--[a-z][a-z-]*", said))
 
 

@@ -34,6 +34,7 @@ BY_HAND = "## Releasing by hand"
 SET_UP = "## First set-up of an organisation"
 BLOCKS = {
     SET_UP: 2,
+    "## What was reviewed is what is released": 0,
     "## A second repository, a second team": 1,
     "## Who may write what": 0,
     "## Coming from 0.2.0": 3,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.template.baking import TEMPLATE, bake, run
 
-TEMPLATES_OWN = ("s3index/", "infra/", ".github/")
+TEMPLATES_OWN = ("publish.py", ".github/")
 README = (TEMPLATE / "README.md").read_text(encoding="utf-8")
 
 

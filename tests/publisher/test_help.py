@@ -1,25 +1,30 @@
 """Every help text, as an 80-column terminal shows it, is one that somebody has read.
 
-After a change, `APPROVE=1 make test ARGS=tests/test_help.py` writes the texts; read the diff.
+After a change, `APPROVE=1 make test ARGS=tests/publisher/test_help.py` writes the texts; read the
+diff.
 """
 
 import os
 import re
 import subprocess
 import sys
+from functools import cache
+from pathlib import Path
 
 import pytest
+from typer.models import CommandInfo
 
-from tests.template.baking import TEMPLATE
+from s3index.__main__ import app
 
-FOLDER = TEMPLATE / "{{cookiecutter.project_slug}}"
-APPROVED = TEMPLATE / "tests" / "help"
+S3INDEX = Path(sys.executable).with_name("s3index")
+APPROVED = Path(__file__).with_name("help")
 
 
+@cache
 def printed(*arguments: str, width: int = 80) -> str:
+    """Return what the installed command shows on a terminal of a width, without trailing spaces."""
     done = subprocess.run(
-        [sys.executable, "-m", "s3index", *arguments, "--help"],
-        cwd=FOLDER,
+        [S3INDEX, *arguments, "--help"],
         env={"PATH": os.environ["PATH"], "COLUMNS": str(width), "LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
@@ -28,32 +33,75 @@ def printed(*arguments: str, width: int = 80) -> str:
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 
 
-def commands() -> list[str]:
+COMMANDS = [path.stem for path in sorted(APPROVED.iterdir()) if path.stem != "s3index"]
+
+
+def test_every_command_has_an_approved_text() -> None:
     listed = printed().partition("Commands")[2]
-    return re.findall(r"^│ (\w+) ", listed, re.MULTILINE)
+    assert sorted(re.findall(r"^│ ([\w-]+) ", listed, re.MULTILINE)) == COMMANDS
 
 
-@pytest.mark.parametrize("command", [None, *commands()])
-def test_help_is_the_approved_text(command: str | None) -> None:
-    text = printed(command) if command else printed()
-    approved = APPROVED / f"{command or 's3index'}.txt"
+@pytest.mark.parametrize("command", ["s3index", *COMMANDS])
+def test_help_is_the_approved_text(command: str) -> None:
+    text = printed(*([command] if command != "s3index" else []))
+    approved = APPROVED / f"{command}.txt"
     if os.environ.get("APPROVE"):
-        approved.parent.mkdir(exist_ok=True)
         approved.write_text(text, encoding="utf-8")
     assert text == approved.read_text(encoding="utf-8")
     assert "\x1b" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.name)
+def test_help_shows_all_that_the_docstring_says(command: CommandInfo) -> None:
+    # rich takes words in brackets for its markup, and drops them.
+    assert command.callback
+    name = command.name or command.callback.__name__
+    said = " ".join((command.callback.__doc__ or "").split())
+    assert said in " ".join(printed(name).split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_example_is_one_the_command_takes(command: str) -> None:
-    [example] = re.findall(r"Example: python -m s3index (.*)", printed(command, width=200))
+    [example] = re.findall(r"Example: s3index (.*)", printed(command, width=200))
     name, *words = re.findall(r"'[^']*'|\S+", example)
     assert name == command
     options = {word for word in words if word.startswith("--")}
     assert options <= set(re.findall(r"--[a-z-]+", printed(command)))
 
 
-def test_no_help_is_approved_for_a_command_that_is_gone() -> None:
-    names = {path.stem for path in APPROVED.iterdir()}
-    assert names == {"s3index", *commands()}
+@pytest.mark.parametrize(
+    ("shell", "words", "expected"),
+    [
+        ("bash", "s3index ", set(COMMANDS)),
+        ("bash", "s3index un", {"unyank"}),
+        ("zsh", "s3index un", {"unyank"}),
+        ("fish", "s3index un", {"unyank"}),
+    ],
+)
+def test_shells_complete_commands(shell: str, words: str, expected: set[str]) -> None:
+    """The shell asks the program itself, with variables that its script sets."""
+    environment = {
+        "_S3INDEX_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_WORD_TO_COMPLETE": words.split()[-1],
+    }
+    done = subprocess.run(
+        [S3INDEX], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    answered = {name for name in COMMANDS if re.search(rf'(?m)(^|"){name}("|\t|$)', done.stdout)}
+    assert answered == expected
+
+
+def test_bash_completes_after_its_script_was_read(tmp_path: Path) -> None:
+    script = (
+        f'eval "$({S3INDEX} --show-completion bash)"\n'
+        f"COMP_WORDS=(s3index ver) COMP_CWORD=1\n_s3index_completion {S3INDEX}\n"
+        'echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("verify\n", "")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from hooks import answers
-from tests.template.baking import TEMPLATE, config_file
+from s3index import names
+from tests.clients.hostile import hostile
 from tests.commands import STUBS, repository, s3index
 from tests.distributions import wheel
-from tests.clients.hostile import hostile
-from s3index import names
-from s3index.config import Config
 from tests.protocol.standin import Answer, standing_in
+from tests.template.baking import TEMPLATE, config_file
+from tests.world import Library, at
 
 DEAD = "http://127.0.0.1:9/simple/"
 
@@ -88,51 +88,50 @@ def test_no_answer_is_said_and_no_obstacle(tmp_path: Path, monkeypatch: pytest.M
     )
 
 
-def publish(config: Config, folder: Path, version: str) -> str:
+def publish(library: Library, folder: Path, version: str) -> str:
     """Release a version with the command line; return what it says on stderr."""
-    settings = Config(**{**config.__dict__, "version": version})
-    root = repository(settings, folder / version)
-    made = wheel(root, config.project, version)
+    root = repository(at(library, version), folder / version)
+    made = wheel(root, library.name, version)
     # The real pip, not that of STUBS.
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return s3index(root, "publish", made, env={"PATH": path})
 
 
 def test_a_first_release_is_told_of_a_taken_name(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hostile(tmp_path, "acme-common") as stranger:
         pip_asks(stranger.url, monkeypatch)
-        assert publish(config, tmp_path, "0.1.0") == (
+        assert publish(library, tmp_path, "0.1.0") == (
             "Warning: the index that pip uses has a project acme-common, too; whoever installs "
             "without the commands above gets that one.\nRename yours while nobody depends on it: "
             "put your organisation in front of name in pyproject.toml.\n"
         )
         assert stranger.asked == ["/simple/acme-common/"]
-        assert publish(config, tmp_path, "0.1.0") == ""
-        assert publish(config, tmp_path, "0.2.0") == ""
+        assert publish(library, tmp_path, "0.1.0") == ""
+        assert publish(library, tmp_path, "0.2.0") == ""
         assert stranger.asked == ["/simple/acme-common/"]
         stranger.silent()
 
 
 def test_our_own_index_is_no_stranger(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = config.address(config.keys.team_page)
+    index = library.index.address("simple/")
     with hostile(tmp_path, "acme-orders") as other:
         pip_asks(other.url, monkeypatch, index)
-        assert publish(config, tmp_path, "0.1.0") == ""
+        assert publish(library, tmp_path, "0.1.0") == ""
         assert other.asked == ["/simple/acme-common/"]
     with hostile(tmp_path, "acme-common") as stranger:
         pip_asks(stranger.url, monkeypatch, index)
-        assert names.taken("acme-common", index)
+        assert names.taken("acme-common", library.index.url)
 
 
 def test_a_first_release_goes_on_without_an_answer(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pip_asks(DEAD, monkeypatch)
-    assert publish(config, tmp_path, "0.1.0") == (
+    assert publish(library, tmp_path, "0.1.0") == (
         "Warning: acme-common was not checked against PyPI: pip's index gave no answer.\n"
     )
 

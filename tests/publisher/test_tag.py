@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from s3index.config import Refused
+from s3index.errors import Refused
+from s3index.settings import Project, load
 from s3index.tag import refuse_tag
 
 
 def git(folder: Path, *arguments: str) -> None:
     person = ["-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com"]
     subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def project(root: Path) -> Project:
+    return load(root)[1]
 
 
 @pytest.fixture
@@ -49,23 +54,23 @@ def test_the_command(on_main: Path, ref: str, code: int, said: str) -> None:
         ("refs/tags/0.1.0", "0.1.0", r"Tag 0\.1\.0 is not v0\.1\.0"),
         ("refs/heads/main", "0.1.0", "refs/heads/main is not a tag"),
         ("refs/tags/v0.1.0+dirty", "0.1.0+dirty", r"is a local one.* Write '0\.1\.0'"),
-        ("refs/tags/v0.1", "v0.1", r"is not in its normal form\. Write '0\.1'"),
+        ("refs/tags/v0.1", "v0.1", r"is not in its normal form\. Use the normalized form '0\.1'"),
     ],
 )
 def test_other_tags_are_refused(on_main: Path, ref: str, version: str, said: str) -> None:
     settings = on_main / "pyproject.toml"
     settings.write_text(settings.read_text().replace('"0.1.0"', f'"{version}"'))
     with pytest.raises(Refused, match=said):
-        refuse_tag(on_main, ref)
+        refuse_tag(project(on_main), ref)
 
 
 def test_a_commit_that_is_not_on_main_is_refused(on_main: Path) -> None:
     git(on_main, "commit", "--quiet", "--allow-empty", "--message", "Elsewhere")
     with pytest.raises(Refused, match=r"The commit of v0\.1\.0 is not on main"):
-        refuse_tag(on_main, "refs/tags/v0.1.0")
+        refuse_tag(project(on_main), "refs/tags/v0.1.0")
 
 
 def test_without_main_it_cannot_be_said(on_main: Path) -> None:
     git(on_main, "update-ref", "-d", "refs/remotes/origin/main")
     with pytest.raises(Refused, match=r"git cannot say whether v0\.1\.0 is on main: .*fatal"):
-        refuse_tag(on_main, "refs/tags/v0.1.0")
+        refuse_tag(project(on_main), "refs/tags/v0.1.0")

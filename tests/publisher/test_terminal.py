@@ -6,73 +6,122 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
+from rich.progress import Progress
 
-from tests.commands import S3INDEX, STUBS, repository
-from tests.distributions import wheel
-from s3index import console
-from s3index.config import Config
+from s3index import output
+from s3index.distribution import read_release
 from s3index.preview import embedded
-from s3index.streams import Watched
+from tests.commands import STUBS, repository
+from tests.distributions import wheel
+from tests.protocol.standin import Answer, Seen, error, standing_in
+from tests.world import Library
+
+if TYPE_CHECKING:
+    from s3index.s3 import Opener
 
 
-def on_a_terminal(config: Config, *arguments: str) -> tuple[int, str]:
+def on_a_terminal(root: Path, *arguments: str, **env: str) -> tuple[int, str]:
     """Run s3index with a terminal for its errors; return its status and what was shown there."""
     ours, its = pty.openpty()
     path = f"{STUBS}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "s3index", *arguments],
-        cwd=config.root,
-        env={**os.environ, "PYTHONPATH": str(S3INDEX), "TERM": "xterm", "PATH": path},
+        cwd=root,
+        env={**os.environ, "TERM": "xterm", "PATH": path, **env},
         stdout=subprocess.DEVNULL,
         stderr=its,
-    )
-    os.close(its)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 1 << 16)
-        except OSError:  # Linux's way to say that nobody writes any more
-            part = b""
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    return process.wait(), shown.decode()
+    ) as process:
+        os.close(its)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 1 << 16)
+            except OSError:  # Linux's way to say that nobody writes any more
+                part = b""
+            if not part:
+                break
+            shown += part
+        os.close(ours)
+    return process.returncode, shown.decode()
 
 
-def test_a_bar_for_each_file_that_goes_out(config: Config, tmp_path: Path) -> None:
-    repository(config, config.root)
+def bars(shown: str) -> list[tuple[float, float]]:
+    """Return what the bar showed, one state after another: how much has gone out, of how much."""
+    found = re.findall(r"(-?[\d.]+)/([\d.]+) (?:MB|kB|bytes)", shown)
+    return [(float(done), float(total)) for done, total in found]
+
+
+def test_a_bar_for_each_file_that_goes_out(library: Library, tmp_path: Path) -> None:
+    root = repository(library, library.root)
     path = wheel(tmp_path, body=f"# {os.urandom(600_000).hex()}")
-    status, shown = on_a_terminal(config, "publish", str(path))
+    status, shown = on_a_terminal(root, "publish", str(path))
     assert status == 0
     assert path.name in shown
-    done = re.findall(r"([\d.]+)/([\d.]+) MB", shown)
-    assert done, shown
-    assert done[-1] == (f"{path.stat().st_size / 1e6:.1f}",) * 2
+    states = bars(shown)
+    assert states, shown
+    assert states[-1] == (float(f"{path.stat().st_size / 1e6:.1f}"),) * 2
 
 
-def test_an_error_is_red_on_a_terminal_alone(config: Config) -> None:
-    repository(config, config.root)
-    status, shown = on_a_terminal(config, "yank", "9.0")
+def test_a_bar_goes_back_with_what_is_sent_again(
+    library: Library, tmp_path: Path, endpoint: str
+) -> None:
+    root = repository(library, library.root)
+    path = wheel(tmp_path, body=f"# {os.urandom(600_000).hex()}")
+    refused: list[str] = []
+
+    def slow_down(seen: Seen) -> Answer | None:
+        # Twice, after the body has come in: boto rewinds the file and sends it again.
+        if seen.method != "PUT" or not seen.key.endswith(".whl") or len(refused) == 2:
+            return None
+        refused.append(seen.key)
+        return error(503, "SlowDown", "Please reduce your request rate.")
+
+    with standing_in(slow_down, endpoint) as server:
+        status, shown = on_a_terminal(root, "publish", str(path), AWS_ENDPOINT_URL_S3=server.url)
+    assert (status, len(refused)) == (0, 2), shown
+    states = bars(shown)
+    assert states[-1] == (float(f"{path.stat().st_size / 1e6:.1f}"),) * 2
+    assert all(0 <= done <= total for done, total in states)
+
+
+@pytest.mark.parametrize("rewinds", [0, 3])
+def test_what_is_sent_again_is_taken_back(
+    rewinds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Progress] = []
+    start = Progress.start
+
+    def started(self: Progress) -> None:
+        made.append(self)
+        start(self)
+
+    monkeypatch.setattr(Progress, "start", started)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    path = wheel(tmp_path)
+    found = read_release([path], "acme-common", Version("0.1.0"))
+    opener: Opener | None
+    with output.upload_progress(found) as opener:
+        assert opener
+        [task] = made[0].tasks
+        with opener(path) as file:
+            for _ in range(rewinds):
+                assert file.read(100) == path.read_bytes()[:100]
+                assert task.completed == 100
+                file.seek(0)
+                assert task.completed == 0
+            assert file.read() == path.read_bytes()
+        assert task.completed == task.total == path.stat().st_size
+
+
+def test_an_error_is_red_on_a_terminal_alone(library: Library) -> None:
+    root = repository(library, library.root)
+    status, shown = on_a_terminal(root, "yank", "9.0")
     assert status == 1
     assert shown.startswith("\x1b[31m\x1b[1mError: \x1b[0m")
-
-
-def test_what_is_sent_again_is_taken_back(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"0123456789")
-    told: list[int] = []
-    with Watched(path, lambda _, count: told.append(count)) as file:
-        assert file.readable()
-        assert file.seekable()
-        assert file.read(4) == b"0123"
-        assert file.seek(0) == 0
-        assert file.read() == b"0123456789"
-        file.seek(2, os.SEEK_END)
-    assert sum(told) == 10
-    assert told[:2] == [4, -4]
 
 
 def test_waiting_ends_with_ctrl_c(
@@ -85,7 +134,7 @@ def test_waiting_ends_with_ctrl_c(
             raise error
 
     monkeypatch.setattr("time.sleep", sleep)
-    console.until_interrupted()
+    output.until_interrupted()
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "Serving until Ctrl-C.",
         "Stopped; nothing is left behind.",
@@ -94,20 +143,21 @@ def test_waiting_ends_with_ctrl_c(
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_a_preview_has_the_bucket_and_nothing_of_ones_own_account(
-    config: Config, region: str, monkeypatch: pytest.MonkeyPatch
+    library: Library, region: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "work")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "own")
-    repository(config, config.root)
-    settings = config.root / "pyproject.toml"
+    root = repository(library, library.root)
+    bucket = library.index.bucket
+    settings = root / "pyproject.toml"
     # moto's servers in one process share their buckets.
-    text = settings.read_text().replace(config.bucket, f"{config.bucket}-{region}")
-    settings.write_text(text.replace(f'region = "{config.region}"', f'region = "{region}"'))
-    with embedded(config.root) as preview:
-        assert preview.region == region
-        assert preview.url.startswith("http://127.0.0.1:")
-        assert preview.url.endswith(f"/{config.bucket}-{region}")
-        assert os.environ["AWS_ENDPOINT_URL_S3"] in preview.url
+    text = settings.read_text().replace(bucket, f"{bucket}-{region}")
+    settings.write_text(text.replace(f'region = "{library.index.region}"', f'region = "{region}"'))
+    with embedded(root) as (index, project):
+        assert (index.region, project.name) == (region, "acme-common")
+        assert index.url.startswith("http://127.0.0.1:")
+        assert index.url.endswith(f"/{bucket}-{region}")
+        assert os.environ["AWS_ENDPOINT_URL_S3"] in index.url
         assert "AWS_PROFILE" not in os.environ

@@ -12,18 +12,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import poetry_plugin_pypi_mirror
 
-from s3index.config import Config
-from tests.template.baking import TEMPLATE, bake, pypi
+from s3index.settings import LIST
+from tests.template.baking import bake, committed, pypi
+from tests.world import Library
 
 ACTIONS = Path(__file__).with_name("actions")
 ACTION = "acme/s3-lib-template@" + "a" * 40
-"""What the generated workflows name; act is told that it is this folder."""
+"""What the generated workflows name; act is told that it is this template."""
 
 ROLE = "arn:aws:iam::123456789012:role/s3index-devtools-acme-common"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -48,27 +48,25 @@ def fill(
     return text.replace("__PYTHON__", PYTHON)
 
 
-class Library:
-    """A generated library in a maintainer's clone, and its origin."""
+class Clone:
+    """A maintainer's clone of a generated library, and its origin."""
 
-    def __init__(self, folder: Path, config: Config, access: str = "public") -> None:
+    def __init__(self, library: Library, access: str = "public") -> None:
         """Bake it, fill in its workflows, commit, push main."""
-        self.clone = bake(folder, starter="empty", bucket=config.bucket, access=access)
+        folder, index = library.root, library.index
+        self.folder = bake(folder, starter="empty", bucket=index.bucket, access=access)
         self.origin = folder / "origin.git"
-        for path in (self.clone / ".github" / "workflows").iterdir():
-            index = config.address(config.keys.team_page)
-            path.write_text(fill(path.read_text(), index, access))
+        for path in (self.folder / ".github" / "workflows").iterdir():
+            path.write_text(fill(path.read_text(), index.address(LIST), access))
         self.git("init", "--quiet", "--bare", str(self.origin))
         self.git("remote", "add", "origin", self.origin.as_uri())
         self.commit()
         self.git("push", "--quiet", "origin", "main")
 
-    def git(self, *arguments: str) -> str:
-        """Run git in the clone, as its maintainer; return what it printed."""
+    def git(self, *arguments: str) -> None:
+        """Run git in the clone, as its maintainer."""
         who = ("-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com")
-        return subprocess.run(
-            ["git", *who, *arguments], cwd=self.clone, check=True, capture_output=True, text=True
-        ).stdout
+        subprocess.run(["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def commit(self) -> None:
         """Commit all that was changed."""
@@ -77,28 +75,16 @@ class Library:
 
     def change(self, path: str, old: str, new: str) -> None:
         """Change one file, which holds `old`, and commit it."""
-        text = (self.clone / path).read_text()
+        text = (self.folder / path).read_text()
         assert old in text
-        (self.clone / path).write_text(text.replace(old, new))
+        (self.folder / path).write_text(text.replace(old, new))
         self.commit()
 
-    def version(self, version: str) -> None:
-        """Set the version and commit that."""
-        self.change("pyproject.toml", 'version = "0.1.0"', f'version = "{version}"')
-
-    def tag(self, tag: str, *, main: bool = True) -> str:
-        """Tag the newest commit and push the tag, and main too; return the tag's ref."""
+    def tag(self, tag: str) -> str:
+        """Tag the newest commit, push it and main; return the tag's ref."""
         self.git("tag", tag)
-        self.git("push", "--quiet", "origin", tag, *(["main"] if main else []))
+        self.git("push", "--quiet", "origin", tag, "main")
         return f"refs/tags/{tag}"
-
-    def copy(self, folder: Path, ref: str) -> "Library":
-        """Return another clone, in which `ref` is checked out."""
-        other = copy(self)
-        self.git("clone", "--quiet", self.origin.as_uri(), str(folder))
-        other.clone = folder
-        other.git("checkout", "--quiet", ref)
-        return other
 
 
 @dataclass
@@ -124,22 +110,25 @@ class Runner:
     private: bool = True
     tampers: bool = False
 
-    def run(self, library: Library, ref: str, event: str = "push", name: str = "release") -> Run:
-        """Run a workflow of the library's clone for an event to its end."""
+    def run(self, clone: Clone, ref: str) -> Run:
+        """Run the release of a pushed tag to its end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         happened = self.folder / "event.json"
         happened.write_text(json.dumps({"ref": ref, "repository": {"private": self.private}}))
         mirror = self.folder / "mirror"
+        template = self.folder / "template"
         if not mirror.exists():
             _poetry_plugin(mirror)
+            # As GitHub has it: act reads a whole folder into memory for each use of an action.
+            committed(template)
         command: list[str | Path] = [
-            *(Path(sys.executable).with_name("act"), event, "--json", "--no-skip-checkout"),
+            *(Path(sys.executable).with_name("act"), "push", "--json", "--no-skip-checkout"),
             *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", happened),
             *("--action-cache-path", self.folder / "act", "--no-cache-server"),
-            *("--workflows", f".github/workflows/{name}.yml"),
-            *(f"--local-repository={ACTION}={TEMPLATE}", "--action-offline-mode"),
+            *("--workflows", ".github/workflows/release.yml"),
+            *(f"--local-repository={ACTION}={template}", "--action-offline-mode"),
         ]
-        workflows = (library.clone / ".github" / "workflows").glob("*.yml")
+        workflows = (clone.folder / ".github" / "workflows").glob("*.yml")
         used = {
             use
             for path in workflows
@@ -151,7 +140,7 @@ class Runner:
         command += [f"--var={name}={value}" for name, value in self.variables.items()]
         environment = {
             "REHEARSAL_ARTIFACTS": str(self.folder / "artifacts"),
-            "REHEARSAL_ORIGIN": library.origin.as_uri(),
+            "REHEARSAL_ORIGIN": clone.origin.as_uri(),
             "REHEARSAL_PYTHON": os.path.realpath(sys.executable),
             "REHEARSAL_TAMPERS": "yes" if self.tampers else "",
             "AWS_ENDPOINT_URL_S3": os.environ["AWS_ENDPOINT_URL_S3"],
@@ -178,7 +167,7 @@ class Runner:
         }
         done = subprocess.run(
             command,
-            cwd=library.clone,
+            cwd=clone.folder,
             env=kept | {"HOME": str(self.folder)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

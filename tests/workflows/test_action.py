@@ -65,8 +65,12 @@ def test_what_is_installed_is_the_lock(tmp_path: Path, index: str, name: str) ->
     # No `python` and no `pip`: the library's own stay the first on PATH.
     assert [path.name for path in commands.iterdir()] == [name]
     python = tmp_path / "temp" / f"s3index-{name}" / "bin" / "python"
-    freeze = [str(python), "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+    freeze = [*pip, "list", "--format=freeze"]
     listed = subprocess.run(freeze, capture_output=True, text=True, check=True).stdout
+    # Nothing was resolved: what Dependabot raised has to fit together all the same.
+    agreed = subprocess.run([*pip, "check"], capture_output=True, text=True, check=False)
+    assert agreed.returncode == 0, agreed.stdout
     found = dict(line.split("==") for line in listed.split())
     versions = {str(canonicalize_name(each)): version for each, version in found.items()}
     # What every environment of venv has, by Python's version.
