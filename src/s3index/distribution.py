@@ -189,7 +189,10 @@ def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
     """Return PKG-INFO of an sdist (PEP 643), having read the archive to its end."""
     found = []
     with _intact(name, "sdist"):
-        with gzip.open(file) as stream, tarfile.open(fileobj=_Careful(stream)) as archive:
+        with (
+            gzip.open(file) as stream,
+            tarfile.open(fileobj=_Careful(stream), mode="r:") as archive,
+        ):
             for member in archive:
                 if member.isfile() and member.name.split("/")[1:] == ["PKG-INFO"]:
                     content = archive.extractfile(member)

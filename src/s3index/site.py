@@ -87,7 +87,11 @@ def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]
     """Render what depends on one project page alone, for any number of pages at once."""
     listed = list(found)
     rendered = _dumb_pypi(
-        {page.name: {_package(page.name, file) for file in _shown(page)} for page in listed},
+        {
+            page.name: {_package(page.name, file) for file in _shown(page)}
+            for page in listed
+            if page.files
+        },
         "../" * 5,
         index,
         projects=True,
