@@ -133,7 +133,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
     ),
     "text under an sdist's name": (
         lambda folder: written(folder / SDIST, b"notes"),
-        f"{SDIST} is not an intact sdist (not a gzip file). Build it again.",
+        f"{SDIST} is not an intact sdist (Not a gzipped file (b'no')). Build it again.",
     ),
     "a renamed wheel of another project": (
         lambda folder: renamed(wheel(folder, "acme-other"), WHEEL),
@@ -191,7 +191,7 @@ UNINSTALLABLE: dict[str, tuple[Mapping[str, str | bytes], str]] = {
         "has core metadata that installers refuse: ",
     ),
     "more versions of Python than a page can say": (
-        {INFO: saying("Requires-Python: >=3.11" + ",!=3.12.1" * 99)},
+        {INFO: saying("Requires-Python: >=3.11" + "".join(f",!=3.12.{n}" for n in range(99)))},
         "says more than 500 characters of Requires-Python",
     ),
     "core metadata that is not UTF-8": (
@@ -284,7 +284,7 @@ def test_a_yanked_version(s3: "S3Client", library: Library, wire: StandIn, tmp_p
 
 
 NOT_OURS = [
-    b"",
+    b" ",
     b"<html></html>",
     b"[]",
     b"{}",
