@@ -150,14 +150,7 @@ def _repair_projects(
             if not one.missing:
                 left.append(f"{key}: nothing says what it listed; bring its earlier version back")
             continue
-        old = one.page or pages.new_project(one.name)
-        serials = [serial_of(path, stored, one.name) for path, stored in one.objects.items()]
-        serials += [old.serial, made.get(one.name, 0)]
-        newest = max((serial for serial in serials if serial < pages.FORGED), default=0)
-        page = old
-        if pages.in_order(files) != old.files or old.serial != newest or one.page is None:
-            page = pages.with_files(old, files, newest + 1)
-        found[one.name] = page
+        page = found[one.name] = _page(one, files, made.get(one.name, 0))
         claims = audit.unclaimed(one, files, index)
         first += [
             claim_put(index.claim(one.name, Version(claim.version)), claim) for claim in claims
@@ -171,6 +164,17 @@ def _repair_projects(
     rendered = site.project_site(found.values(), index)
     derived = [derived_put(key, body, there[key]) for key, body in rendered.items()]
     return found if (yield from _write(derived, there)) else None
+
+
+def _page(one: Observed, files: Sequence[File], made: int) -> ProjectPage:
+    """Return the page that a project should have; `made` is the serial that lists know of it."""
+    old = one.page or pages.new_project(one.name)
+    serials = [serial_of(path, stored, one.name) for path, stored in one.objects.items()]
+    serials += [old.serial, made]
+    newest = max((serial for serial in serials if serial < pages.FORGED), default=0)
+    if pages.in_order(files) == old.files and old.serial == newest and one.page:
+        return old
+    return pages.with_files(old, files, newest + 1)
 
 
 def _metadata(one: Observed, files: Sequence[File], index: Index) -> Steps[list[Put]]:
