@@ -64,7 +64,9 @@ def refresh_project(index: Index, page: ProjectPage, objects: Objects) -> Steps[
         return [
             derived_put(key, rendered[key], stored)
             for key, stored in objects.items()
-            if key in rendered and serial_of(key, stored, page.name) <= page.serial
+            if key in rendered
+            and serial_of(key, stored, page.name) <= page.serial
+            and not _is_others(key, stored, index)
         ]
 
     return _write(objects, wanted)
@@ -135,6 +137,18 @@ def serial_of(key: str, stored: Stored | None, name: str) -> int:
         except Malformed:
             return 0
     return site.serials_of(stored.body).get(name, 0)
+
+
+def _is_others(key: str, stored: Stored | None, index: Index) -> bool:
+    """Tell whether another team has taken the name meanwhile: its page stays as it is."""
+    try:
+        return (
+            stored is not None
+            and key.startswith(LIST)
+            and pages.owner(stored.body, key) != index.team
+        )
+    except Malformed:
+        return False
 
 
 def organization_page(key: str, stored: Stored, name: str) -> ProjectPage:

@@ -62,8 +62,8 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
 NASTY = [
     "", "..", "../../x", "/tmp/x", "/etc/passwd", "a/b", "\ud800", "\x1b[31m", "\n::error::x", "\0",
     "<img src=x onerror=alert(1)>", "9" * 5_000, "1!0", "1.0+local", "ACME_Common", "acme-common",
-    "acme-common\n", "acme_common-0.1.0.tar.gz", "../packages/devtools/acme-common/", "\uff12", "1e999",
-    "0" * 64, "2026-02-31T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z", "1.1",
+    "acme-common\n", "acme_common-0.1.0.tar.gz", "../packages/devtools/acme-common/", "\uff12",
+    "1e999", "0" * 64, "2026-02-31T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z", "1.1",
 ]  # fmt: skip
 scalars = st.one_of(
     st.none(),
@@ -221,8 +221,7 @@ members = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=20),
 )
 headers = st.sampled_from(
-    ["Name", "Version", "Requires-Dist", "Requires-Python", "License", "License-File", "Summary"]
-    + ["Project-URL", "Provides-Extra", "Metadata-Version", "Dynamic", "Classifier", "Author-email"]
+    ["Name", "Version", "Requires-Dist", "Requires-Python", "License", "License-File", "Summary", "Project-URL", "Provides-Extra", "Metadata-Version", "Dynamic", "Classifier", "Author-email"]
 )
 lines = st.one_of(
     st.builds("{}: {}".format, headers, st.text(max_size=30)),
@@ -305,10 +304,12 @@ def distribution(found: tuple[Path, bytes]) -> None:
 def bombs() -> None:
     """Read archives of a few kilobytes that are gigabytes of core metadata, headers or memory."""
     zeros = bytes(1 << 20)
-    with zipfile.ZipFile(WHEEL, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("acme_common-0.1.0.dist-info/METADATA", "w") as member:
-            for _ in range(500):
-                member.write(zeros)
+    with (
+        zipfile.ZipFile(WHEEL, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("acme_common-0.1.0.dist-info/METADATA", "w") as member,
+    ):
+        for _ in range(500):
+            member.write(zeros)
     refused(WHEEL)
     for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.REGTYPE):
         with tarfile.open(SDIST, "w:gz") as archive_:

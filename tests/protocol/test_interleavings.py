@@ -238,11 +238,17 @@ def check_end(outcomes: Outcomes, watch: Watch) -> None:
     }
     if listed != published:
         raise Violation(f"listed and published differ by {listed ^ published}")
-    # Of the builds of a version one is released, if the name is the team's: none burns it.
-    for action in actions:
-        if isinstance(action, Publish) and watch.owner(action.project) == action.team:
-            if not page(action).release(Version(action.version)):
-                raise Violation(f"{action.project} {action.version} is burnt")
+    check_names([action for action in actions if isinstance(action, Publish)], watch)
+
+
+def check_names(published: Sequence[Publish], watch: Watch) -> None:
+    """Check that one build of each version is released, and that each name has one owner."""
+    newest = watch.newest()
+    for action in published:
+        ours = watch.owner(action.project) == action.team
+        page = newest.get((action.team, action.project)) or pages.new_project(action.project)
+        if ours and not page.release(Version(action.version)):
+            raise Violation(f"{action.project} {action.version} is burnt")
     owners = {project: team for team, project in newest if newest[team, project].files}
     if len(owners) < len(newest) or any(watch.owner(name) != owners[name] for name in owners):
         raise Violation(f"names have two owners: {sorted(newest)}")

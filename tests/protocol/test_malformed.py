@@ -149,8 +149,8 @@ def test_a_project_page(bucket: MemoryBucket, case: str) -> None:
 def test_a_claim(bucket: MemoryBucket, case: str) -> None:
     bucket.overwrite(CLAIM, malformed(bucket.objects[CLAIM], case))
     assert_own_finding(bucket, CLAIM)
+    unlisted = MemoryBucket({CLAIM: bucket.objects[CLAIM]})
     with pytest.raises(Refused, match=rf"^The object '{CLAIM}' was not written by this publisher"):
-        unlisted = MemoryBucket({CLAIM: bucket.objects[CLAIM]})
         carry_out(Publish("0.1.0").start(INDEX), unlisted.perform)
     # What was released stays released, whatever became of its claim.
     before = bucket.objects
@@ -385,7 +385,7 @@ def test_uploads_that_were_abandoned(
 
 
 def test_a_claimed_release_that_is_whole_is_listed(bucket: MemoryBucket) -> None:
-    """A publisher that died after its files: repair lists what the claim names, with who made it."""
+    """A publisher died after its files: repair lists what the claim names, with who made it."""
     whole = MemoryBucket(bucket.objects)
     carry_out(Publish("0.2.0", by="octocat").start(INDEX), whole.perform)
     for key, body in whole.objects.items():

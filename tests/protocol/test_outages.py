@@ -168,8 +168,8 @@ def test_a_web_page_in_place_of_s3(
     serve(lambda _: page)
     said = refusal(library, wheel(tmp_path))
     assert said == (
-        f"What answers for bucket {library.index.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign "
-        "in to the network."
+        f"What answers for bucket {library.index.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, "
+        "or sign in to the network."
         if status == 200
         else f"GetObject on bucket {library.index.bucket} failed: 500 Internal Server Error"
     )
@@ -202,7 +202,8 @@ def test_throttling_without_end(
     serve(lambda _: error(503, "SlowDown", "Please reduce your request rate."))
     said = refusal(library, wheel(tmp_path))
     assert said == (
-        f"GetObject on bucket {library.index.bucket} failed: SlowDown Please reduce your request rate."
+        f"GetObject on bucket {library.index.bucket} failed: SlowDown Please reduce your request "
+        "rate."
     )
     assert pauses
     assert objects(s3, library.index) == {}
