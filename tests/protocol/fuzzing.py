@@ -221,7 +221,21 @@ members = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=20),
 )
 headers = st.sampled_from(
-    ["Name", "Version", "Requires-Dist", "Requires-Python", "License", "License-File", "Summary", "Project-URL", "Provides-Extra", "Metadata-Version", "Dynamic", "Classifier", "Author-email"]
+    [
+        "Name",
+        "Version",
+        "Requires-Dist",
+        "Requires-Python",
+        "License",
+        "License-File",
+        "Summary",
+        "Project-URL",
+        "Provides-Extra",
+        "Metadata-Version",
+        "Dynamic",
+        "Classifier",
+        "Author-email",
+    ]
 )
 lines = st.one_of(
     st.builds("{}: {}".format, headers, st.text(max_size=30)),
