@@ -81,6 +81,7 @@ def _failing_test(clone: Clone) -> str:
         (_wrong_tag, "Build", "Error: Tag v0.2.0 is not v0.1.0, the version in pyproject.toml."),
         (_failing_test, TESTS, "1 failed"),
     ],
+    ids=["wrong tag", "failing test"],
 )
 def test_what_must_not_be_released_is_not(
     s3: "S3Client",
