@@ -63,6 +63,7 @@ def test_a_release_that_only_some_networks_may_read(
     done = runner.run(clone, clone.tag("v0.1.0"))
     assert done.results == dict.fromkeys([*CI, "Publish"], "success"), done.log
     assert "attested dist/acme_common-0.1.0-py3-none-any.whl" in done.log
+    assert "Publish: Index and bucket match." in done.log
     assert "Publish: Not installed from the index: " in done.log
 
 
