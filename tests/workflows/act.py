@@ -195,5 +195,7 @@ def _read(output: str) -> Run:
         if "jobResult" in entry:
             # act pads the names of called jobs, and writes those of both workflows before them.
             run.results[entry["job"].rpartition("/")[2].strip()] = entry["jobResult"]
-        run.log += f"{entry.get('job', 'act')}: {entry['msg'].rstrip()}\n"
+        # Colours, which click writes to any terminal, tear sentences apart.
+        said = re.sub(r"\x1b\[[0-9;]*m", "", entry["msg"]).rstrip()
+        run.log += f"{entry.get('job', 'act')}: {said}\n"
     return run

@@ -63,6 +63,7 @@ def test_a_release_that_only_some_networks_may_read(
     done = runner.run(clone, clone.tag("v0.1.0"))
     assert done.results == dict.fromkeys([*CI, "Publish"], "success"), done.log
     assert "attested dist/acme_common-0.1.0-py3-none-any.whl" in done.log
+    assert "Publish: Index and bucket match." in done.log
     assert "Publish: Not installed from the index: " in done.log
 
 
@@ -81,6 +82,7 @@ def _failing_test(clone: Clone) -> str:
         (_wrong_tag, "Build", "Error: Tag v0.2.0 is not v0.1.0, the version in pyproject.toml."),
         (_failing_test, TESTS, "1 failed"),
     ],
+    ids=["wrong tag", "failing test"],
 )
 def test_what_must_not_be_released_is_not(
     s3: "S3Client",
