@@ -6,7 +6,7 @@ show that the harness notices publishers that are broken.
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -238,12 +238,13 @@ def check_end(outcomes: Outcomes, watch: Watch) -> None:
     }
     if listed != published:
         raise Violation(f"listed and published differ by {listed ^ published}")
-    check_names([action for action in actions if isinstance(action, Publish)], watch)
+    check_names([action for action in actions if isinstance(action, Publish)], watch, newest)
 
 
-def check_names(published: Sequence[Publish], watch: Watch) -> None:
+def check_names(
+    published: Sequence[Publish], watch: Watch, newest: Mapping[tuple[str, str], ProjectPage]
+) -> None:
     """Check that one build of each version is released, and that each name has one owner."""
-    newest = watch.newest()
     for action in published:
         ours = watch.owner(action.project) == action.team
         page = newest.get((action.team, action.project)) or pages.new_project(action.project)
