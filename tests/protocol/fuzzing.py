@@ -63,7 +63,8 @@ NASTY = [
     "", "..", "../../x", "/tmp/x", "/etc/passwd", "a/b", "\ud800", "\x1b[31m", "\n::error::x", "\0",
     "<img src=x onerror=alert(1)>", "9" * 5_000, "1!0", "1.0+local", "ACME_Common", "acme-common",
     "acme-common\n", "acme_common-0.1.0.tar.gz", "../packages/devtools/acme-common/", "\uff12",
-    "1e999", "0" * 64, "2026-02-31T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z", "1.1",
+    "1e999", "0" * 64, "2026-02-31T00:00:00Z", "9999-12-31T23:59:59.999999Z",
+    "0000-01-01T00:00:00Z", "1.1",
 ]  # fmt: skip
 scalars = st.one_of(
     st.none(),
