@@ -6,6 +6,7 @@ which our JSON has and HTML cannot have.
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,9 @@ def index(s3: "S3Client", library: Library, tmp_path: Path) -> str:
         release(at(library, version), wheel(tmp_path, version=version))
     key = library.index.organization_page(library.name)
     page = json.loads(s3.get_object(Bucket=library.index.bucket, Key=key)["Body"].read())
-    [old] = [file for file in page["files"] if "-1.0-" in file["filename"]]
+    old, new = page["files"]
     old["upload-time"] = OLD
+    new["upload-time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = json.dumps(page).encode()
     s3.put_object(Bucket=library.index.bucket, Key=key, Body=body, ContentType=CONTENT_TYPE)
     return library.index.address(LIST)

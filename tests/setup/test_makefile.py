@@ -35,6 +35,7 @@ def test_a_missing_tool_is_one_line(tmp_path: Path, without: str, said: str) -> 
     assert not (root / ".venv").exists()
 
 
+@pytest.mark.full
 def test_set_up_starts_over_and_is_done_once(tmp_path: Path) -> None:
     made = packed(distribution("poetry-core"), tmp_path)
     digest = sha256(made.read_bytes()).hexdigest()
