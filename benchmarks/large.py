@@ -24,7 +24,7 @@ FILES = 4
 
 @dataclass(frozen=True)
 class Measured:
-    """One command: on what, what it took, and what version 0.2.0 took of it."""
+    """One command: on what, what it took, and what was reported of version 0.2.0."""
 
     what: str
     run: Run
@@ -32,7 +32,7 @@ class Measured:
 
 
 BEFORE = ("6.6 MB sent", "33 s", "87 s")
-"""Of 0.2.0, for the same: measured on a machine of the same kind."""
+"""Of 0.2.0, as it was reported of a project and a team of these sizes, on another day."""
 
 
 def main() -> None:
