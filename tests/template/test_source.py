@@ -93,7 +93,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("*_cache", "__pycache__")
     for part in ("hooks", name):
         shutil.copytree(TEMPLATE / part, folder / part, ignore=ignored)
-    shutil.copy(TEMPLATE / "cookiecutter.json", folder)
+    for part in ("cookiecutter.json", ".gitignore"):
+        shutil.copy(TEMPLATE / part, folder)
     (folder / name / ".github" / "workflows" / "w.yml").write_text(WORKFLOW)
     return folder
 
