@@ -106,5 +106,5 @@ def name_problem(answers: Mapping[str, object], taken: bool | None) -> str | Non
     better = "another name" if name.startswith(f"{organization}-") else f"{organization}-{name}"
     return (
         f"project_slug {name!r}: the index that pip uses has a project of this name already; "
-        f"whoever installs without the README's commands gets that one. Better: {better}"
+        f"installing without the README's commands gets that one. Better: {better}"
     )

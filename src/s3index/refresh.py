@@ -2,7 +2,7 @@
 
 Lists, HTML, constraints and the organisation's pages each say which serials of which project
 pages they were made from. An object is swapped only for one whose serials are all at least as
-high, so that none goes back to an older state, whoever writes and in whatever order.
+high, so that none goes back to an older state, however many write and in any order.
 """
 
 from collections.abc import Callable, Mapping

@@ -58,7 +58,7 @@ def test_a_taken_name_is_a_warning(
     assert done.returncode == 0
     assert done.stderr.splitlines()[0] == (
         f"Warning: project_slug {name!r}: the index that pip uses has a project of this name "
-        "already; whoever installs without the README's commands gets that one. "
+        "already; installing without the README's commands gets that one. "
         f"Better: {better}"
     )
     assert (tmp_path / "out" / name / "pyproject.toml").exists()
@@ -103,7 +103,7 @@ def test_a_first_release_is_told_of_a_taken_name(
     with hostile(tmp_path, "acme-common") as stranger:
         pip_asks(stranger.url, monkeypatch)
         assert publish(library, tmp_path, "0.1.0") == (
-            "Warning: the index that pip uses has a project acme-common, too; whoever installs "
+            "Warning: the index that pip uses has a project acme-common, too; installing "
             "without the commands above gets that one.\nRename yours while nobody depends on it: "
             "put your organisation in front of name in pyproject.toml.\n"
         )
