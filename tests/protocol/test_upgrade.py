@@ -1,15 +1,17 @@
 """A bucket that 0.2.0 filled: pages and files, no claims, nothing of the organisation."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
 from packaging.version import Version
 
-from s3index import site
+from s3index import pages, site
 from s3index.errors import Refused
 from s3index.publish import Outcome, yank
+from s3index.refresh import refresh_project
 from s3index.repair import repair
 from s3index.settings import LIST
 from s3index.steps import Put, Request
@@ -176,3 +178,14 @@ def test_yank_and_unyank(bucket: MemoryBucket) -> None:
     puts = [request for request in next(OLD.start(INDEX)) if isinstance(request, Put)]
     assert puts == []
     assert site.serials_of(constraints) == {"devtools/acme-common": 5}
+
+
+def test_a_name_that_another_team_takes_meanwhile_stays_its_own(bucket: MemoryBucket) -> None:
+    """A release of 0.2.0 is published again just when another team releases the name first."""
+    theirs = replace(INDEX, team="data")
+    key = INDEX.organization_page("acme-common")
+    taken = site.organization_page(pages.new_project("acme-common"), theirs)
+    bucket.overwrite(key, taken)
+    page = pages.parse_project(bucket.objects[PAGE], PAGE, "acme-common")
+    carry_out(refresh_project(INDEX, page, {key: None}), bucket.perform)
+    assert bucket.objects[key] == taken
