@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
-
 def quicken() -> None:
     """Halve the time of a request: moto lists its own folder and drops the connection for each."""
     modules = tuple(backends.list_of_moto_modules())
