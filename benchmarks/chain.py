@@ -26,6 +26,8 @@ from tests.template.baking import ANSWERS, TEMPLATE, config_file, pypi, python, 
 from tests.workflows.act import Clone, Runner
 from tests.world import REGION, Library, readable
 
+MIRROR = "poetry-plugin-pypi-mirror"
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -79,6 +81,14 @@ def measure(template: str, source: Path, folder: Path) -> Chain:
         run(python("poetry", "lock"), clone.folder, {"POETRY_PYPI_MIRROR_URL": pypi()})
         clone.change("pyproject.toml", "[tool.s3index]", f'[tool.s3index]\nurl = "{index.url}"')
         ref = clone.tag("v0.1.0")
+        # GitHub's machines have pipx; 0.2.0's workflows install Poetry with it. The plugin is for
+        # machines that reach PyPI through a mirror.
+        commands = folder / "machine" / "bin"
+        commands.mkdir(parents=True)
+        (commands / "pipx").write_text(
+            f'#!/bin/sh\nexec {sys.executable} -m pipx "$@" --preinstall {MIRROR}\n'
+        )
+        (commands / "pipx").chmod(0o755)
         done = Runner(folder / "machine", folder / "cache", pypi(), jobs=1).run(clone, ref)
         if set(done.results.values()) != {"success"}:
             raise RuntimeError(done.log)

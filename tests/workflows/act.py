@@ -201,7 +201,7 @@ def _read(output: str) -> Run:
             continue
         # act pads the names of called jobs, and writes those of both workflows before them.
         job, now = entry.get("job", "").rpartition("/")[2].strip(), entry.get("time")
-        if now:
+        if job and now:
             now = datetime.fromisoformat(now)
             run.seconds[job] = (now - started.setdefault(job, now)).total_seconds()
         if "jobResult" in entry:
