@@ -79,7 +79,7 @@ def publish(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILES", help="Built files, such as dist/*. Without any, Poetry builds them."
+            metavar="FILES", help="Built files, such as dist/*. Without any, they are built."
         ),
     ] = None,
     dry_run: Annotated[
@@ -88,7 +88,7 @@ def publish(
     open_page: Open = False,
     verbose: Verbose = False,
 ) -> None:
-    """Release the version in pyproject.toml: upload wheel and sdist, and list them.
+    """Release the project's version: upload wheel and sdist, and list them.
 
     A release never changes: publishing it again does nothing, or finishes what was cut off.
     """
@@ -215,16 +215,20 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
             output.until_interrupted()
 
 
-@app.command("check-tag", epilog='Example: s3index check-tag "$GITHUB_REF"')
+@app.command("check-tag", epilog='Example: s3index check-tag "$GITHUB_REF" dist/*')
 def check_tag(
     ref: Annotated[str, typer.Argument(metavar="REF", help="Such as refs/tags/v0.1.0.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILES", help="Built files; they say what a dynamic version is."),
+    ] = None,
 ) -> None:
     """Refuse a tag that must not be released; what a release's workflow asks first."""
     from s3index.tag import refuse_tag
 
     with output.refusals():
         _, project = load(ROOT)
-        refuse_tag(project, ref)
+        refuse_tag(project, ref, files or ())
         typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
 
 
@@ -232,12 +236,12 @@ def check_tag(
 def _distributions(
     project: Project, files: list[Path] | None
 ) -> Iterator[list[distribution.Distribution]]:
-    """Yield the release's files: those named, or what Poetry builds into a folder of its own."""
+    """Yield the release's files: those named, or what is built into a folder of its own."""
     if files:
         yield distribution.read_release(files, project.name, project.version)
         return
     with tempfile.TemporaryDirectory() as folder:
-        typer.echo(f"Building {project.name} {project.version} with Poetry.")
+        typer.echo(f"Building {project.name} {project.version or ''}".rstrip() + ".")
         built = build.build(project.root, Path(folder))
         yield distribution.read_release(built, project.name, project.version)
 

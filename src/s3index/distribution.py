@@ -115,19 +115,25 @@ def read(path: Path) -> Distribution:
     )
 
 
-def read_release(paths: Sequence[Path], project: str, version: Version) -> list[Distribution]:
-    """Read the files of one release, which must be `version` of `project`.
+def read_release(
+    paths: Sequence[Path], project: str, version: Version | None
+) -> list[Distribution]:
+    """Read the files of one release of `project`: of `version`, or whichever one they have.
 
     Raises Refused as `read` does, if there is no file, a filename comes twice, a file belongs to
     another project or version than pyproject.toml says, or no file fits every platform.
     """
     if not paths:
-        raise Refused("There are no files to publish. Run `poetry build` first.")
+        raise Refused("There are no files to publish. Build first.")
     files = [read(path) for path in paths]
+    said = (
+        "pyproject.toml says" if version else f"the version is dynamic, and {files[0].filename} is"
+    )
+    version = version or files[0].version
     for file in files:
         if (file.project, file.version) != (project, version):
             raise Refused(
-                f"{file.filename} is {file.project} {file.version}, but pyproject.toml says "
+                f"{file.filename} is {file.project} {file.version}, but {said} "
                 f"{project} {version}. Publish this repository's own release: without file names, "
                 "`s3index publish` builds it into a folder of its own."
             )
@@ -156,7 +162,7 @@ def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
         if filename.endswith(".tar.gz"):
             return parse_sdist_filename(filename)
     except (InvalidWheelFilename, InvalidSdistFilename) as error:
-        raise Refused(f"{error}. Publish what `poetry build` wrote.") from None
+        raise Refused(f"{error}. Publish what was built, under its name.") from None
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz).")
 
 

@@ -66,7 +66,7 @@ def upload_progress(found: Sequence[Distribution]) -> "Iterator[Opener | None]":
 def released(index: Index, project: Project, found: Sequence[Distribution], *, new: bool) -> None:
     """Print what a publish did, on the terminal and in GitHub's step summary."""
     done = "Published" if new else "Already published, nothing was changed:"
-    headline = f"{done} {project.name} {project.version}"
+    headline = f"{done} {project.name} {found[0].version}"
     typer.echo(f"{headline} ({len(found)} files).")
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary:

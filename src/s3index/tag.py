@@ -1,18 +1,32 @@
 """Whether a tag may be released: what a release's workflow asks before it builds."""
 
 import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 
+from s3index.distribution import read_release
 from s3index.errors import Refused
 from s3index.settings import Project
 
 
-def refuse_tag(project: Project, ref: str) -> None:
-    """Raise Refused unless `ref` is the tag of the version in pyproject.toml, on branch main.
+def refuse_tag(project: Project, ref: str, files: Sequence[Path] = ()) -> None:
+    """Raise Refused unless `ref` is the tag of the project's version, on branch main.
+
+    `files` are the built ones, if there are any yet: they have to be of that version, and say it
+    where it is dynamic.
 
     The version has to be public and in its normal form (version specifiers specification), so
     that a release has one name only. HEAD is the tag's commit, and origin/main has to be there.
     """
     version, text = project.version, project.stated
+    if files or version is None:
+        if not files:
+            raise Refused(
+                "The version is dynamic, so the built files say it. Build, and name them after the "
+                "tag: s3index check-tag REF dist/*"
+            )
+        version = read_release(files, project.name, version)[0].version
+        text = text or str(version)
     if version.local:
         raise Refused(
             f"version = {text!r} in pyproject.toml is a local one: what follows the + is for "
@@ -30,8 +44,8 @@ def refuse_tag(project: Project, ref: str) -> None:
         )
     if ref != f"refs/tags/v{version}":
         raise Refused(
-            f"Tag {ref.removeprefix('refs/tags/')} is not v{version}, the version in "
-            "pyproject.toml. Delete the tag, correct one of the two, and tag again."
+            f"Tag {ref.removeprefix('refs/tags/')} is not v{version}, the version "
+            f"{'in pyproject.toml' if project.stated else 'of the built files'}. Delete the tag, correct one of the two, and tag again."
         )
     command = ["git", "merge-base", "--is-ancestor", "HEAD", "refs/remotes/origin/main"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)

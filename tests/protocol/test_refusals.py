@@ -101,7 +101,7 @@ ONE_METADATA = (
     "a wheel has one, in the .dist-info folder of its own project and version. Build it again."
 )
 BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
-    "no files": (lambda _: [], "There are no files to publish. Run `poetry build` first."),
+    "no files": (lambda _: [], "There are no files to publish. Build first."),
     "a file that is not there": (
         lambda folder: folder / WHEEL,
         f"{{folder}}/{WHEEL} is not a file. Build first, or name the files in dist/.",
