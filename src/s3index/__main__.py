@@ -4,19 +4,20 @@ import atexit
 import gc
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+from urllib.parse import urlsplit
 
 import typer
 from packaging.version import InvalidVersion, Version
 
 from s3index import __version__, build, distribution, output
 from s3index.errors import Denied, Refused, shown
-from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
+from s3index.pages import LONGEST_TEXT, Claim, Known, imported, line, new_claim
 from s3index.settings import Index, Project, load
 
 if TYPE_CHECKING:
@@ -101,6 +102,53 @@ def publish(
                 return
             outcome = _publish(index, project, found, claim, verbose=verbose)
         output.how_to_install(index, project, open_page=open_page)
+        if outcome is outcome.FIRST:
+            output.warn_of_name(index, project)
+
+
+@app.command(
+    "import", epilog="Example: s3index import --from https://packages.acme.example/simple/"
+)
+def import_releases(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILES", help="Wheels and sdists of any versions."),
+    ] = None,
+    url: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="URL", help="Take what this simple index has of the project."
+        ),
+    ] = "",
+    skip_unusable: Annotated[
+        bool, typer.Option("--skip-unusable", help="Leave out what no installer can use any more.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bring old releases of this project in, from files or from another index.
+
+    All of them or none; repeating it changes nothing, or finishes what was cut off.
+    """
+    if bool(files) == bool(url):
+        raise typer.BadParameter("name either files or an index with --from.")
+    with output.refusals(), tempfile.TemporaryDirectory() as folder:
+        index, project = load(ROOT)
+        paths, known, refused = list(files or ()), dict[str, Known](), list[str]()
+        if url:
+            paths, known, refused = _download(url, project.name, Path(folder))
+        releases, unusable = distribution.read_old(paths, project.name)
+        refused += unusable
+        if refused and not skip_unusable:
+            lines = "\n".join(f"  {line}" for line in refused)
+            raise Refused(
+                f"Nothing was imported. These {len(refused)} files cannot be:\n{lines}\n"
+                "What no installer can use can stay where it is: --skip-unusable leaves it out."
+            )
+        for line in refused:
+            typer.echo(f"Left out: {shown(line)}")
+        if not releases:
+            raise Refused(f"There is nothing of {project.name} to import.")
+        outcome = _import(index, project, releases, known, urlsplit(url).netloc, verbose=verbose)
         if outcome is outcome.FIRST:
             output.warn_of_name(index, project)
 
@@ -259,6 +307,47 @@ def _publish(
     with output.upload_progress(found) as opener:
         outcome = _bucket(index, opener, verbose=verbose).run(protocol(found, index, claim))
     output.released(index, project, found, new=bool(outcome))
+    return outcome
+
+
+def _download(
+    url: str, project: str, folder: Path
+) -> tuple[list[Path], dict[str, Known], list[str]]:
+    try:
+        from s3index.origin import download
+    except ModuleNotFoundError as missing:
+        raise Refused(
+            f"--from needs {missing.name}, which is not installed. Install s3index[import]."
+        ) from None
+    with output.counted("Downloading") as watch:
+        return download(url, project, folder, watch)
+
+
+def _import(
+    index: Index,
+    project: Project,
+    releases: list[list[distribution.Distribution]],
+    known: Mapping[str, Known],
+    origin: str,
+    *,
+    verbose: bool,
+) -> "Outcome":
+    from s3index.publish import import_releases as protocol
+
+    who, _ = build.uploader(project.root)
+    now, host = datetime.now(UTC), origin.rpartition("@")[2]
+    claims = [
+        (files, imported(new_claim(files, now, who, None), host, known)) for files in releases
+    ]
+    count = sum(len(files) for files in releases)
+    with output.counted("Uploading") as watch:
+
+        def opened(path: Path) -> BinaryIO:
+            watch(count, path.name)
+            return path.open("rb")
+
+        outcome = _bucket(index, opened, verbose=verbose).run(protocol(claims, index))
+    output.imported(releases, project.name, new=bool(outcome))
     return outcome
 
 

@@ -7,6 +7,7 @@ import re
 import tarfile
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from packaging.metadata import Metadata
+from packaging.metadata import InvalidMetadata, Metadata
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -35,6 +36,10 @@ LONGEST_NAME = 200
 """Characters of a name or a version."""
 LONGEST_TEXT = 500
 """Characters of a free text, such as Requires-Python or the reason of a yank."""
+INSTALLERS_READ = frozenset(
+    ("metadata-version", "name", "version", "requires-python", "requires-dist", "provides-extra")
+)
+"""Fields of core metadata that decide whether and how a distribution is installed."""
 DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -71,8 +76,10 @@ class Distribution:
         return self.filename.endswith(("-none-any.whl", ".tar.gz"))
 
 
-def read(path: Path) -> Distribution:
+def read(path: Path, *, old: bool = False) -> Distribution:
     """Read a wheel (PEP 427) or an sdist (PEP 625) and check it against its own name.
+
+    Of an `old` one, only that part of the core metadata is checked that installers read.
 
     Raises Refused if the file is not a distribution, is damaged or too large for one PUT, if
     its filename and its core metadata name another project or version, or if installers could
@@ -87,7 +94,7 @@ def read(path: Path) -> Distribution:
     wheel = path.name.endswith(".whl")
     with path.open("rb") as file:
         content = wheel_metadata(file, path.name) if wheel else _sdist_metadata(file, path.name)
-        metadata = _validated(content, path.name)
+        metadata = _validated(content, path.name, old=old)
         if (canonicalize_name(metadata.name), metadata.version) != (project, version):
             raise Refused(
                 f"{path.name} says {metadata.name} {metadata.version} in its core metadata, which "
@@ -125,10 +132,41 @@ def read_release(
     """
     if not paths:
         raise Refused("There are no files to publish. Build first.")
-    files = [read(path) for path in paths]
-    said = (
-        "pyproject.toml says" if version else f"the version is dynamic, and {files[0].filename} is"
-    )
+    return _one_release([read(path) for path in paths], project, version)
+
+
+def read_old(paths: Sequence[Path], project: str) -> tuple[list[list[Distribution]], list[str]]:
+    """Read files of any number of old releases of `project`.
+
+    Returns the files of each release, and a line for each file that is refused, as `read` and
+    `read_release` do. Their core metadata has to be what installers can use, no more: nobody can
+    correct it now.
+    """
+    found: defaultdict[Version, list[Distribution]] = defaultdict(list)
+    releases, refused = [], []
+    for path in paths:
+        try:
+            file = read(path, old=True)
+        except Refused as refusal:
+            refused.append(str(refusal))
+            continue
+        if file.project == project:
+            found[file.version].append(file)
+        else:
+            refused.append(f"{file.filename} is of {file.project}, not of {project}.")
+    for version, files in sorted(found.items()):
+        try:
+            releases.append(_one_release(files, project, version))
+        except Refused as refusal:
+            refused.append(str(refusal))
+    return releases, refused
+
+
+def _one_release(
+    files: list[Distribution], project: str, version: Version | None
+) -> list[Distribution]:
+    dynamic = f"the version is dynamic, and {files[0].filename} is"
+    said = "pyproject.toml says" if version else dynamic
     version = version or files[0].version
     for file in files:
         if (file.project, file.version) != (project, version):
@@ -252,8 +290,11 @@ def _belongs(member: str, filename: str) -> bool:
         return False
 
 
-def _validated(content: bytes, name: str) -> Metadata:
-    """Return core metadata, valid as PyPI asks of an upload; raises Refused if it is not."""
+def _validated(content: bytes, name: str, *, old: bool) -> Metadata:
+    """Return core metadata, valid as PyPI asks of an upload; raises Refused if it is not.
+
+    Of an `old` distribution, only what installers read has to be.
+    """
     if len(content) > LARGEST_METADATA:
         raise Refused(f"{name} has more than {LARGEST_METADATA} bytes of core metadata.")
     try:
@@ -264,7 +305,11 @@ def _validated(content: bytes, name: str) -> Metadata:
             f"{name} has core metadata that is not UTF-8. Correct it and build again."
         ) from None
     except ExceptionGroup as group:
-        wrong = "; ".join(str(error) for error in group.exceptions)
+        # setuptools wrote License-File for years before core metadata 2.4 had it; PyPI takes it.
+        found = [each for each in group.exceptions if not _harmless(each, old=old)]
+        if not found:
+            return Metadata.from_email(content, validate=False)
+        wrong = "; ".join(str(error) for error in found)
         raise Refused(
             f"{name} has core metadata that installers refuse: {wrong:.500}. Correct it in "
             "pyproject.toml and build again."
@@ -275,3 +320,10 @@ def _validated(content: bytes, name: str) -> Metadata:
             f"{name} has core metadata that installers refuse: {error!s:.500}. Correct it and "
             "build again."
         ) from None
+
+
+def _harmless(error: Exception, *, old: bool) -> bool:
+    """Tell whether no installer minds an error in core metadata."""
+    if not isinstance(error, InvalidMetadata):
+        return False
+    return error.field == "license-file" or (old and error.field not in INSTALLERS_READ)

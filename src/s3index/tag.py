@@ -43,9 +43,10 @@ def refuse_tag(project: Project, ref: str, files: Sequence[Path] = ()) -> None:
             f"git push origin v{version}"
         )
     if ref != f"refs/tags/v{version}":
+        where = "in pyproject.toml" if project.stated else "of the built files"
         raise Refused(
-            f"Tag {ref.removeprefix('refs/tags/')} is not v{version}, the version "
-            f"{'in pyproject.toml' if project.stated else 'of the built files'}. Delete the tag, correct one of the two, and tag again."
+            f"Tag {ref.removeprefix('refs/tags/')} is not v{version}, the version {where}. "
+            "Delete the tag, correct one of the two, and tag again."
         )
     command = ["git", "merge-base", "--is-ancestor", "HEAD", "refs/remotes/origin/main"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
