@@ -18,7 +18,8 @@ from packaging.version import InvalidVersion, Version
 from s3index import __version__, build, distribution, output
 from s3index.errors import Denied, Refused, shown
 from s3index.pages import LONGEST_TEXT, Claim, Known, imported, line, new_claim
-from s3index.settings import Index, Project, load
+from s3index.settings import Index, Project, load, read
+from s3index.settings import project as project_of
 
 if TYPE_CHECKING:
     from s3index.publish import Outcome
@@ -241,6 +242,54 @@ def provision(
             output.left_on_github(publisher, role)
 
 
+@app.command(epilog="Example: s3index init --team data --bucket acme-packages --dry-run")
+def init(
+    team: Annotated[str, typer.Option(help="The prefix of its index in the bucket.")] = "",
+    bucket: Annotated[str, typer.Option(help="S3 bucket of the index.")] = "",
+    region: Annotated[str, typer.Option(help="AWS region of the bucket.")] = "",
+    access: Annotated[str, typer.Option(help="Who may install from the index.")] = "",
+    repository: Annotated[str, typer.Option(help="On GitHub, as owner/name.")] = "",
+    template: Annotated[
+        str, typer.Option(metavar="URL@COMMIT", help="Where s3index is from, if not from there.")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the changes; write nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+) -> None:
+    """Make an existing repository a library of the index.
+
+    Adds what is missing: settings, publish.py, two workflows, install commands in the README. Shows
+    each change and asks; overwrites nothing.
+    """
+    with output.refusals():
+        try:
+            from s3index import init as initial
+        except ModuleNotFoundError as missing:
+            raise Refused(
+                f"init needs {missing.name}, which is not installed. Install s3index[init]."
+            ) from None
+        project = project_of(ROOT, read(ROOT))
+        answers = {"team": team, "bucket": bucket, "region": region, "access": access}
+        answers |= initial.known(ROOT)
+        answers["repository"] = repository or answers.get("repository", "")
+        for key, question in initial.QUESTIONS.items():
+            if not answers.get(key) and yes:
+                raise Refused(f"Nothing says what the {key} is. Give it: --{key}.")
+            answers[key] = answers.get(key) or typer.prompt(question)
+        if wrong := initial.problems(answers):
+            raise Refused("\n".join(wrong))
+        changes, notes = initial.changes(project, answers, template)
+        for change in changes:
+            output.diff(change.diff)
+            if not dry_run and (yes or typer.confirm(f"Write {change.path}?", default=True)):
+                initial.write(change)
+        for note in notes if changes else ():
+            typer.echo(f"Note: {shown(note)}")
+        if not changes:
+            typer.echo("Nothing is missing.")
+
+
 @app.command(epilog="Example: s3index preview --open")
 def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     """Publish to an S3 server on this machine and serve the index until Ctrl-C.
@@ -270,13 +319,14 @@ def check_tag(
         list[Path] | None,
         typer.Argument(metavar="FILES", help="Built files; they say what a dynamic version is."),
     ] = None,
+    branch: Annotated[str, typer.Option(help="Where releases are made from.")] = "main",
 ) -> None:
     """Refuse a tag that must not be released; what a release's workflow asks first."""
     from s3index.tag import refuse_tag
 
     with output.refusals():
         _, project = load(ROOT)
-        refuse_tag(project, ref, files or ())
+        refuse_tag(project, ref, files or (), branch)
         typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
 
 

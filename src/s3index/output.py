@@ -83,6 +83,13 @@ def counted(what: str) -> Iterator[Callable[[int, str], None]]:
         )
 
 
+def diff(text: str) -> None:
+    """Print a unified diff in the colours of git."""
+    for line in text.splitlines():
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        typer.secho(shown(line), fg=colour)
+
+
 def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: bool) -> None:
     """Print what an import did."""
     files = sum(len(files) for files in releases)

@@ -105,7 +105,7 @@ def load(root: Path) -> tuple[Index, Project]:
     """
     document = read(root)
     settings = table(document)
-    return _index(settings), project(root, document)
+    return index_of(settings), project(root, document)
 
 
 def project(root: Path, document: dict[str, object]) -> Project:
@@ -142,7 +142,8 @@ def read(root: Path) -> dict[str, object]:
         raise Refused(f"pyproject.toml cannot be read: {error}.") from None
 
 
-def _index(settings: dict[str, object]) -> Index:
+def index_of(settings: dict[str, object]) -> Index:
+    """Return the index that `[tool.s3index]` names; raises Refused as `load` does."""
     team = _text(settings, "team", "tool.s3index")
     bucket = _text(settings, "bucket", "tool.s3index")
     region = _text(settings, "region", "tool.s3index")

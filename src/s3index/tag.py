@@ -9,14 +9,16 @@ from s3index.errors import Refused
 from s3index.settings import Project
 
 
-def refuse_tag(project: Project, ref: str, files: Sequence[Path] = ()) -> None:
-    """Raise Refused unless `ref` is the tag of the project's version, on branch main.
+def refuse_tag(
+    project: Project, ref: str, files: Sequence[Path] = (), branch: str = "main"
+) -> None:
+    """Raise Refused unless `ref` is the tag of the project's version, on a branch.
 
     `files` are the built ones, if there are any yet: they have to be of that version, and say it
     where it is dynamic.
 
     The version has to be public and in its normal form (version specifiers specification), so
-    that a release has one name only. HEAD is the tag's commit, and origin/main has to be there.
+    that a release has one name only. HEAD is the tag's commit, and origin's branch has to be there.
     """
     version, text = project.version, project.stated
     if files or version is None:
@@ -48,9 +50,11 @@ def refuse_tag(project: Project, ref: str, files: Sequence[Path] = ()) -> None:
             f"Tag {ref.removeprefix('refs/tags/')} is not v{version}, the version {where}. "
             "Delete the tag, correct one of the two, and tag again."
         )
-    command = ["git", "merge-base", "--is-ancestor", "HEAD", "refs/remotes/origin/main"]
+    command = ["git", "merge-base", "--is-ancestor", "HEAD", f"refs/remotes/origin/{branch}"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
     if done.returncode == 1:
-        raise Refused(f"The commit of v{version} is not on main. Merge it, then tag what main has.")
+        raise Refused(
+            f"The commit of v{version} is not on {branch}. Merge it, then tag what {branch} has."
+        )
     if done.returncode:
-        raise Refused(f"git cannot say whether v{version} is on main: {done.stderr.strip()}")
+        raise Refused(f"git cannot say whether v{version} is on {branch}: {done.stderr.strip()}")

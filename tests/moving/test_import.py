@@ -162,7 +162,7 @@ def test_html_and_a_password(
 
 def test_netrc(s3: "S3Client", library: Library, root: Path, tmp_path: Path, old: OldIndex) -> None:
     old.password = "reader:secret"
-    old.add("acme-common", dict.fromkeys(made(tmp_path / "old", "0.0.1"), {}), json=True)
+    old.add("acme-common", {path: {} for path in made(tmp_path / "old", "0.0.1")}, json=True)
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login reader password secret\n")
     s3index(root, "import", "--from", old.url, env={"NETRC": str(netrc)})
@@ -191,7 +191,7 @@ def test_an_index_that_fails_in_the_middle(
     s3: "S3Client", library: Library, root: Path, tmp_path: Path, old: OldIndex
 ) -> None:
     files = made(tmp_path / "old", "0.0.1", "0.0.2")
-    old.add("acme-common", dict.fromkeys(files, {}), json=True)
+    old.add("acme-common", {path: {} for path in files}, json=True)
     third = f"/files/{files[2].name}"
     old.fails = lambda path: 500 if path == third else 0
     said = s3index(root, "import", "--from", old.url, exits=1)
