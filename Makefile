@@ -41,6 +41,7 @@ lock: .venv/ready  ## take the newest versions: of development, of the action, o
 	@$(COMPILE) -o action/s3index.txt pyproject.toml action/s3index.in
 	@$(COMPILE) -o action/poetry.txt action/poetry.in
 	@$(COMPILE) -o action/build.txt action/build.in
+	@$(COMPILE) -o tests/moving/servers.lock tests/moving/servers.in
 	@$(COMPILE) -o benchmarks/requirements.txt pyproject.toml benchmarks/requirements.in
 
 clean:
