@@ -101,4 +101,8 @@ def devpi(files: Sequence[Path], folder: Path) -> Iterator[str]:
 def s3pypi(files: Sequence[Path], bucket: str, endpoint: str, folder: Path) -> None:
     """Upload files to a bucket with s3pypi, under old/."""
     words = [command("s3pypi"), "upload", *map(str, files), "--bucket", bucket, "--prefix", "old"]
-    run([*words, "--s3-endpoint-url", endpoint], folder, {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "eu-central-1"})
+    run(
+        [*words, "--s3-endpoint-url", endpoint],
+        folder,
+        {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "eu-central-1"},
+    )
