@@ -36,10 +36,9 @@ LONGEST_NAME = 200
 """Characters of a name or a version."""
 LONGEST_TEXT = 500
 """Characters of a free text, such as Requires-Python or the reason of a yank."""
-INSTALLERS_READ = frozenset(
-    ("metadata-version", "name", "version", "requires-python", "requires-dist", "provides-extra")
-)
-"""Fields of core metadata that decide whether and how a distribution is installed."""
+INSTALLERS_READ = ("name", "version", "requires-python", "requires-dist", "provides-extra")
+"""Fields of core metadata that decide whether and how a distribution is installed. Its own version
+does not: for years wheel wrote 2.0, which never became a standard."""
 DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,

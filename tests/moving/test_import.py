@@ -1,12 +1,16 @@
 """Old releases come in: from files, and from another index."""
 
 import json
+import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3index.settings import LIST
+from tests.clients.clients import consumer
 from tests.commands import repository, s3index
 from tests.distributions import sdist, wheel
 from tests.moving.indexes import OldIndex, serving
@@ -79,6 +83,40 @@ def test_each_file_that_is_refused_has_a_line(
     assert objects(s3, library.index) == {}
     s3index(root, "import", "--skip-unusable", *good, *wrong)
     assert listed(s3, library).keys() == {file.name for file in good}
+
+
+def rewritten(path: Path, *edits: tuple[str, str]) -> Path:
+    """Edit a wheel's METADATA."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            for old, new in edits if name.endswith("METADATA") else ():
+                assert old in text
+                text = text.replace(old, new)
+            archive.writestr(name, text)
+    return path
+
+
+VERSION = "Metadata-Version: 2.3\n"
+OLD = (VERSION, "Metadata-Version: 2.0\nSummary: two\n  lines\n")
+LICENSED = (VERSION, "Metadata-Version: 2.1\nLicense-File: LICENSE\n")
+
+
+def test_metadata_of_its_time(s3: "S3Client", library: Library, root: Path, tmp_path: Path) -> None:
+    # What wheel and setuptools wrote for years, and pip and uv have always installed.
+    old = rewritten(wheel(tmp_path, version="0.0.1"), OLD)
+    licensed = rewritten(wheel(tmp_path, version="0.1.0"), LICENSED)
+    assert "'2.0' is not a valid" in s3index(root, "publish", old, exits=1)
+    s3index(root, "import", old)
+    s3index(root, "publish", licensed)
+    assert listed(s3, library).keys() == {old.name, licensed.name}
+    for number, tool in enumerate(("pip", "uv pip")):
+        client = consumer(tmp_path / f"client{number}")
+        run = client.pip if tool == "pip" else partial(client.uv, "pip")
+        index = library.index.address(LIST)
+        run("install", "--index-url", index, "acme-common==0.0.1")
+        assert client.version() == "0.0.1"
 
 
 def test_a_release_with_other_bytes_is_refused(
