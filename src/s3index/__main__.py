@@ -17,12 +17,12 @@ from packaging.version import InvalidVersion, Version
 
 from s3index import __version__, build, distribution, output
 from s3index.errors import Denied, Refused, shown
-from s3index.pages import LONGEST_TEXT, Claim, Known, imported, line, new_claim
+from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
 from s3index.settings import Index, Project, load, read
 from s3index.settings import project as project_of
 
 if TYPE_CHECKING:
-    from s3index.publish import Outcome
+    from s3index.publish import Known, Outcome
     from s3index.s3 import Bucket, Opener
 
 app = typer.Typer(
@@ -134,9 +134,10 @@ def import_releases(
         raise typer.BadParameter("name either files or an index with --from.")
     with output.refusals(), tempfile.TemporaryDirectory() as folder:
         index, project = load(ROOT)
-        paths, known, refused = list(files or ()), dict[str, Known](), list[str]()
         if url:
             paths, known, refused = _download(url, project.name, Path(folder))
+        else:
+            paths, known, refused = list(files or ()), {}, []
         releases, unusable = distribution.read_old(paths, project.name)
         refused += unusable
         if refused and not skip_unusable:
@@ -283,7 +284,7 @@ def init(
         for change in changes:
             output.diff(change.diff)
             if not dry_run and (yes or typer.confirm(f"Write {change.path}?", default=True)):
-                initial.write(change)
+                change.write()
         for note in notes if changes else ():
             typer.echo(f"Note: {shown(note)}")
         if not changes:
@@ -362,7 +363,7 @@ def _publish(
 
 def _download(
     url: str, project: str, folder: Path
-) -> tuple[list[Path], dict[str, Known], list[str]]:
+) -> "tuple[list[Path], dict[str, Known], list[str]]":
     try:
         from s3index.origin import download
     except ModuleNotFoundError as missing:
@@ -377,12 +378,13 @@ def _import(
     index: Index,
     project: Project,
     releases: list[list[distribution.Distribution]],
-    known: Mapping[str, Known],
+    known: "Mapping[str, Known]",
     origin: str,
     *,
     verbose: bool,
 ) -> "Outcome":
     from s3index.publish import import_releases as protocol
+    from s3index.publish import imported
 
     who, _ = build.uploader(project.root)
     now, host = datetime.now(UTC), origin.rpartition("@")[2]

@@ -83,11 +83,9 @@ new_md5 = partial(hashlib.md5, usedforsecurity=False)
 def read(path: Path, *, old: bool = False) -> Distribution:
     """Read a wheel (PEP 427) or an sdist (PEP 625) and check it against its own name.
 
-    Of an `old` one, only that part of the core metadata is checked that installers read.
-
     Raises Refused if the file is not a distribution, is damaged or too large for one PUT, if
-    its filename and its core metadata name another project or version, or if installers could
-    not use its core metadata.
+    its filename and its core metadata name another project or version, or if its core metadata is
+    not valid: of an `old` one, the part that installers read.
     """
     if not path.is_file():
         raise Refused(f"{path} is not a file. Build first, or name the files in dist/.")

@@ -46,16 +46,18 @@ class Change:
     old: str | None
     new: str
 
+    def write(self) -> None:
+        """Write it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_bytes(self.new.encode())
+
     @property
     def diff(self) -> str:
         """Return the change as a unified diff."""
         name = str(self.path)
-        old = (self.old or "").splitlines(keepends=True)
+        old, new = (self.old or "").splitlines(), self.new.splitlines()
         source = "/dev/null" if self.old is None else name
-        return "".join(
-            line if line.endswith("\n") else f"{line}\n"
-            for line in difflib.unified_diff(old, self.new.splitlines(keepends=True), source, name)
-        )
+        return "\n".join(difflib.unified_diff(old, new, source, name, lineterm=""))
 
 
 def known(root: Path) -> dict[str, str]:
@@ -101,18 +103,11 @@ def changes(
             notes.append(f"{change.path} is there already: it stays as it is.")
         elif not change.path.exists():
             found.append(change)
-    readme = _readme(root, document, index, project.name)
-    if readme:
+    if readme := _readme(root, index, project.name):
         found.append(readme)
     else:
-        notes.append("There is no README.md or README.rst to add the install commands to.")
+        notes.append("There is no README.md; `s3index publish` prints how to install.")
     return [change for change in found if change.old != change.new], notes
-
-
-def write(change: Change) -> None:
-    """Write a change, with the line ends that the file has."""
-    change.path.parent.mkdir(parents=True, exist_ok=True)
-    change.path.write_bytes(change.new.encode())
 
 
 def _settings(root: Path, answers: Mapping[str, str]) -> Change:
@@ -198,17 +193,14 @@ def _workflow(text: str, branch: str, *, poetry: bool) -> str:
     return text.rstrip("\n") + "\n"
 
 
-def _readme(root: Path, document: dict[str, object], index: Index, name: str) -> Change | None:
-    said = _table(document, "project").get("readme")
-    said = said.get("file") if isinstance(said, dict) else said
-    for path in (root / str(said), root / "README.md", root / "README.rst"):
-        if path.suffix in (".md", ".rst") and path.is_file():
-            text = path.read_bytes().decode()
-            if f"{index.url}/simple/" in text:
-                return Change(path, text, text)
-            section = install.section(index.url, index.bucket, name, rst=path.suffix == ".rst")
-            return Change(path, text, _ends(f"{text.rstrip()}\n\n{section}", text))
-    return None
+def _readme(root: Path, index: Index, name: str) -> Change | None:
+    path = root / "README.md"
+    if not path.is_file():
+        return None
+    text = path.read_bytes().decode()
+    section = install.markdown(index.url, index.bucket, name)
+    new = _ends(f"{text.rstrip()}\n\n## Install from {index.bucket}\n\n{section}", text)
+    return Change(path, text, text if f"{index.url}/simple/" in text else new)
 
 
 def _template(hook: ModuleType, said: str, owner: str) -> Any:

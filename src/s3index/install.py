@@ -35,26 +35,15 @@ def html(url: str, bucket: str, project: str) -> str:
     return Template(HTML.read_text(encoding="utf-8")).substitute(commands="\n    ".join(shown))
 
 
-def section(url: str, bucket: str, project: str, *, rst: bool) -> str:
-    """Return the commands as the section of a README, in Markdown or reStructuredText."""
-    title = f"Install from {bucket}"
-    shown = [f"{title}\n{'=' * len(title)}" if rst else f"## {title}"]
-    for client, command in commands(url, bucket, project).items():
-        if rst:
-            lines = command.replace("\n", "\n    ")
-            shown.append(f"{client}:\n\n.. code-block:: sh\n\n    {lines}")
-        else:
-            shown.append(f"{client}:\n\n```sh\n{command}\n```")
-    return "\n\n".join(shown) + "\n"
-
-
 def summary(headline: str, page_address: str, url: str, bucket: str, project: str) -> str:
     """Return what GitHub's step summary shows after a release, as Markdown.
 
     `page_address` is the URL of the project's page for people.
     """
-    shown = [
-        f"### {client}\n\n```sh\n{command}\n```\n"
-        for client, command in commands(url, bucket, project).items()
-    ]
-    return "\n".join([f"## {headline}\n\n<{page_address}>\n", *shown])
+    return f"## {headline}\n\n<{page_address}>\n\n{markdown(url, bucket, project)}"
+
+
+def markdown(url: str, bucket: str, project: str) -> str:
+    """Return the commands in Markdown, each below a heading of the third level."""
+    shown = commands(url, bucket, project).items()
+    return "\n".join(f"### {client}\n\n```sh\n{command}\n```\n" for client, command in shown)

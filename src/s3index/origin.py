@@ -17,7 +17,7 @@ from urllib3 import Retry
 
 from s3index.distribution import parse_filename
 from s3index.errors import Refused
-from s3index.pages import Known
+from s3index.publish import Known
 
 TIMEOUT = 60
 """Seconds without an answer."""
@@ -81,8 +81,7 @@ def download(
 
 
 def _said(package: DistributionPackage) -> Known:
-    yanked = package.is_yanked and (package.yanked_reason or True)
-    return Known(package.upload_time, yanked)
+    return package.upload_time, package.is_yanked and (package.yanked_reason or True)
 
 
 def _not_ours(filename: str, project: str) -> str | None:

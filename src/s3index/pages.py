@@ -163,13 +163,6 @@ class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "upl
         return {file.filename: (file.digest, file.metadata_digest) for file in self.files}
 
 
-class Known(Struct, frozen=True):
-    """What another index says of a file: when it was uploaded there, and whether it is yanked."""
-
-    uploaded: datetime | None
-    yanked: bool | str
-
-
 class Latest(Struct, frozen=True):
     """A project's newest release."""
 
@@ -315,7 +308,7 @@ def new_claim(
 ) -> Claim:
     """Return the claim of a release that is made at `now`, by whom and of which commit."""
     found = list(files)
-    time = _time(now)
+    time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     said = " ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word)
     entries = tuple(_entry(file, time, line(said)) for file in found)
     name, version = found[0].project, str(found[0].version)
@@ -326,29 +319,6 @@ def new_claim(
         if file.metadata is not None
     }
     return Claim(name, version, in_order(entries), time, line(uploaded_by), line(commit), md5)
-
-
-def imported(claim: Claim, host: str, known: Mapping[str, Known]) -> Claim:
-    """Return the claim of an old release: marked so, with what another index said of its files.
-
-    `host` is that index's, empty if the files come from a disk; `known` is {filename: what it
-    said}. A yank holds for the whole release (PEP 592), a time lies in the past.
-    """
-    yanks = [known[file.filename].yanked for file in claim.files if file.filename in known]
-    yank = next(
-        (line(yank) or True if isinstance(yank, str) else yank for yank in yanks if yank), False
-    )
-    by = " by ".join(
-        word
-        for word in (f"imported from {host}" if host else "imported", claim.uploaded_by)
-        if word
-    )
-    files = []
-    for file in claim.files:
-        uploaded = known[file.filename].uploaded if file.filename in known else None
-        time = min(_time(uploaded), claim.time) if uploaded else claim.time
-        files.append(replace(file, upload_time=time, uploaded_by=line(by), yanked=yank))
-    return replace(claim, files=tuple(files))
 
 
 def line(text: str | None) -> str | None:
@@ -447,10 +417,6 @@ def with_files(page: ProjectPage, files: Iterable[File], serial: int) -> Project
 def in_order(files: Iterable[File]) -> tuple[File, ...]:
     """Return files as a page lists them: by version, then by name."""
     return tuple(sorted(files, key=lambda file: (file.version, file.filename)))
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _entry(file: Distribution, time: str, uploaded_by: str | None) -> File:

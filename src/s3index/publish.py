@@ -17,9 +17,11 @@ files.
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import sha256
 
+from msgspec import structs
 from packaging.version import Version
 
 from s3index import pages, site
@@ -43,6 +45,10 @@ from s3index.settings import Index
 from s3index.steps import Get, List, Listed, Put, Stat, Steps, Stored, ask, gather, get_all
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+Known = tuple[datetime | None, bool | str]
+"""What another index says of a file: when it was uploaded there, and whether it is yanked."""
 
 
 class Outcome(IntEnum):
@@ -110,6 +116,25 @@ def import_releases(
         lines = "".join(f"\n  {str(refusal).splitlines()[0]}" for refusal in refused)
         raise Refused(f"Nothing was imported. These releases cannot be:{lines}")
     return (yield from _carry_out(index, states))
+
+
+def imported(claim: Claim, host: str, known: Mapping[str, Known]) -> Claim:
+    """Return the claim of an old release, marked so, with what another index says of its files.
+
+    `host` is that index's, empty for files of a disk. A yank holds for the whole release (PEP 592),
+    and an upload lies in the past.
+    """
+    said = [known.get(file.filename, (None, False)) for file in claim.files]
+    reason = next((yanked for _, yanked in said if yanked), False)
+    yanked = pages.line(reason) or True if isinstance(reason, str) else reason
+    source = f"imported from {host}" if host else "imported"
+    by = pages.line(f"{source} by {claim.uploaded_by}" if claim.uploaded_by else source)
+    files = []
+    for file, (uploaded, _) in zip(claim.files, said, strict=True):
+        time = f"{uploaded.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if uploaded else claim.time
+        time = min(time, claim.time)
+        files.append(structs.replace(file, upload_time=time, uploaded_by=by, yanked=yanked))
+    return structs.replace(claim, files=tuple(files))
 
 
 def prepare(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[Prepared]:

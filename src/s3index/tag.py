@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.version import Version
+
 from s3index.distribution import read_release
 from s3index.errors import Refused
 from s3index.settings import Project
@@ -20,15 +22,8 @@ def refuse_tag(
     The version has to be public and in its normal form (version specifiers specification), so
     that a release has one name only. HEAD is the tag's commit, and origin's branch has to be there.
     """
-    version, text = project.version, project.stated
-    if files or version is None:
-        if not files:
-            raise Refused(
-                "The version is dynamic, so the built files say it. Build, and name them after the "
-                "tag: s3index check-tag REF dist/*"
-            )
-        version = read_release(files, project.name, version)[0].version
-        text = text or str(version)
+    version = _version(project, files)
+    text = project.stated or str(version)
     if version.local:
         raise Refused(
             f"version = {text!r} in pyproject.toml is a local one: what follows the + is for "
@@ -58,3 +53,14 @@ def refuse_tag(
         )
     if done.returncode:
         raise Refused(f"git cannot say whether v{version} is on {branch}: {done.stderr.strip()}")
+
+
+def _version(project: Project, files: Sequence[Path]) -> Version:
+    if files:
+        return read_release(files, project.name, project.version)[0].version
+    if project.version is None:
+        raise Refused(
+            "The version is dynamic, so the built files say it. Build, and name them after the "
+            "tag: s3index check-tag REF dist/*"
+        )
+    return project.version

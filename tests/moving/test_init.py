@@ -151,7 +151,7 @@ def test_pyproject_stays_as_it_was_besides(root: Path, text: str) -> None:
     path.write_bytes(text.encode())
     answers = ANSWERS | init.known(root)
     for change in changed(root, answers)[0]:
-        init.write(change)
+        change.write()
     new = path.read_bytes().decode()
     old, document = tomllib.loads(text), tomllib.loads(new)
     table, urls = document["tool"].pop("s3index"), document["project"].pop("urls")
@@ -166,7 +166,7 @@ def test_pyproject_stays_as_it_was_besides(root: Path, text: str) -> None:
 
 def test_networks(root: Path) -> None:
     for change in changed(root, ANSWERS | {"access": "network"})[0]:
-        init.write(change)
+        change.write()
     table = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["s3index"]
     assert (table["networks"], table["vpc_endpoints"]) == ([], [])
 
@@ -178,13 +178,8 @@ def test_what_is_there_is_not_overwritten(root: Path) -> None:
     assert any("publish.py is there already" in note for note in notes)
 
 
-def test_a_readme_in_restructuredtext(root: Path) -> None:
+def test_without_a_readme(root: Path) -> None:
     (root / "README.md").unlink()
-    (root / "README.rst").write_text("Frames\n======\n")
-    [readme] = [change for change in changed(root)[0] if change.path.suffix == ".rst"]
-    assert readme.new.startswith("Frames\n======\n\nInstall from acme-packages\n=====")
-    assert ".. code-block:: sh\n\n    pip install -c " in readme.new
-    (root / "README.rst").unlink()
     assert any("no README.md" in note for note in changed(root)[1])
 
 

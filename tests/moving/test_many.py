@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3index.distribution import Distribution, read_old
-from s3index.pages import Claim, Known, imported
-from s3index.publish import import_releases
+from s3index.pages import Claim
+from s3index.publish import import_releases, imported
 from s3index.settings import LIST, Index
 from s3index.steps import Put, Steps
 from tests.clients.clients import consumer
@@ -42,7 +42,7 @@ def claimed(paths: Sequence[Path]) -> list[tuple[list[Distribution], Claim]]:
     """Return the releases of files with the claims that an import makes; every tenth is yanked."""
     releases, refused = read_old(paths, "acme-common")
     assert refused == []
-    known = {path.name: Known(None, path.stem[-1] == "0") for path in paths}
+    known = {path.name: (None, path.stem[-1] == "0") for path in paths}
     return [(files, imported(claim(files), "old.example.com", known)) for files in releases]
 
 

@@ -101,10 +101,8 @@ class Import:
         found = []
         for release in self.releases:
             files = release.files()
-            known = {
-                file.filename: pages.Known(None, release.version in self.yanked) for file in files
-            }
-            made = pages.imported(claim(files, release.by), "old.example.com", known)
+            known = {file.filename: (None, release.version in self.yanked) for file in files}
+            made = publish.imported(claim(files, release.by), "old.example.com", known)
             found.append((files, made))
         return publish.import_releases(found, replace(index, team=self.team))
 

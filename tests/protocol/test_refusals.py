@@ -116,8 +116,8 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
     ),
     "no distribution's name": (
         lambda folder: renamed(wheel(folder), "acme_common.whl"),
-        "Invalid wheel filename (wrong number of parts): 'acme_common'. Publish what `poetry "
-        "build` wrote.",
+        "Invalid wheel filename (wrong number of parts): 'acme_common'. Publish what was "
+        "built, under its name.",
     ),
     "text under a wheel's name": (
         lambda folder: written(folder / WHEEL, b"notes"),
