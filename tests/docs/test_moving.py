@@ -102,6 +102,7 @@ def test_no_command_is_left_out() -> None:
     assert found == BLOCKS
 
 
+@pytest.mark.full
 def test_setting_up_and_importing(s3: "S3Client", move: Move, tmp_path: Path) -> None:
     before = (move.root / "pyproject.toml").read_bytes()
     _, asks, shows_and_writes = blocks(TEXT, SET_UP)
@@ -181,6 +182,7 @@ def hostile() -> Iterator[OldIndex]:
         yield index
 
 
+@pytest.mark.full
 def test_both_at_once(s3: "S3Client", move: Move, tmp_path: Path, hostile: OldIndex) -> None:
     move.set_up()
     files = made(tmp_path / "made", "0.1.0")

@@ -103,6 +103,7 @@ OLD = (VERSION, "Metadata-Version: 2.0\nSummary: two\n  lines\n")
 LICENSED = (VERSION, "Metadata-Version: 2.1\nLicense-File: LICENSE\n")
 
 
+@pytest.mark.full
 def test_metadata_of_its_time(s3: "S3Client", library: Library, root: Path, tmp_path: Path) -> None:
     # What wheel and setuptools wrote for years, and pip and uv have always installed.
     old = rewritten(wheel(tmp_path, version="0.0.1"), OLD)

@@ -12,7 +12,7 @@ import yaml
 
 from s3index import init
 from s3index.settings import load, project, read
-from tests.commands import s3index
+from tests.commands import s3index, start
 from tests.publisher.test_tag import git
 from tests.template.baking import TEMPLATE
 
@@ -230,7 +230,9 @@ def test_an_installed_publisher_has_the_template_s_files(root: Path, tmp_path: P
     wheel = build("build_wheel", unpacked / sdist.name.removesuffix(".tar.gz"))
     shutil.unpack_archive(wheel, tmp_path / "installed", "zip")
     env = {"PYTHONPATH": str(tmp_path / "installed")}
-    s3index(root, "init", *OPTIONS, "--yes", env=env)
+    process = start(root, "init", *OPTIONS, "--yes", env=env)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
     assert (root / "publish.py").read_text() == wanted["publish.py"].replace(COMMIT, "COMMIT")
     for name in init.WORKFLOWS.values():
         text = (root / ".github/workflows" / name).read_text()
