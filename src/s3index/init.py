@@ -148,11 +148,10 @@ def _files(
     hook, owner = _hook("post_gen_project"), answers["repository"].partition("/")[0]
     source = _template(hook, template, owner)
     notes += source.notes(owner)
-    pythons = _pythons(document, hook.PYTHONS)
     context = {
         **{key: answers[key] for key in ("bucket", "region", "access")},
         "github_owner": owner,
-        "python_version": pythons,
+        "python_version": _pythons(document, hook.PYTHONS),
         "project_slug": project.name,
         "package_name": _import_name(project),
     }
@@ -235,7 +234,8 @@ def _pythons(document: dict[str, object], pythons: tuple[str, ...]) -> str:
 def _import_name(project: Project) -> str:
     """Return what the library is imported as: the one package in src/ or the name's own."""
     packages = [path.parent.name for path in project.root.glob("src/*/__init__.py")]
-    return packages[0] if len(packages) == 1 else project.name.replace("-", "_")
+    own = len(packages) == 1 and packages[0].isidentifier() and packages[0].isascii()
+    return packages[0] if own else project.name.replace("-", "_")
 
 
 def _ends(text: str, like: str) -> str:
