@@ -1,5 +1,6 @@
 """Real old indexes: pypiserver, devpi and s3pypi, in an environment of their own."""
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -21,11 +22,13 @@ KEPT = Path(sys.prefix) / "old-indexes"
 
 def command(name: str) -> str:
     """Return the path of a command of the old indexes' environment, which is made if need be."""
-    if not (KEPT / "ready").exists():
-        run([sys.executable, "-m", "venv", "--clear", str(KEPT)], KEPT.parent)
-        install = ("install", "--quiet", "--no-deps", "--require-hashes", "-r", str(LOCK))
-        run(python("pip", "--python", str(KEPT / "bin" / "python"), *install), KEPT.parent)
-        (KEPT / "ready").touch()
+    with Path(f"{KEPT}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of this run may be making it
+        if not (KEPT / "ready").exists():
+            run([sys.executable, "-m", "venv", "--clear", str(KEPT)], KEPT.parent)
+            install = ("install", "--quiet", "--no-deps", "--require-hashes", "-r", str(LOCK))
+            run(python("pip", "--python", str(KEPT / "bin" / "python"), *install), KEPT.parent)
+            (KEPT / "ready").touch()
     return str(KEPT / "bin" / name)
 
 

@@ -147,7 +147,7 @@ def test_yanks_and_times_come_along(
     assert [found[file.name]["upload-time"] for file in files[:2]] == ["2019-05-06T07:08:09Z"] * 2
     assert "2219" not in found[files[5].name]["upload-time"]
     yanks = [found[file.name].get("yanked", False) for file in files]
-    # A yank is a release's: pypi.org yanks no single files either.
+    # A yank is a release's: PyPI yanks no single files either.
     assert yanks == [False, False, "it leaks", "it leaks", True, True]
     assert [found[file.name]["requires-python"] for file in files] == [">=3.11"] * 6
     before = objects(s3, library.index)
