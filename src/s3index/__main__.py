@@ -4,12 +4,13 @@ import atexit
 import gc
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+from urllib.parse import urlsplit
 
 import typer
 from packaging.version import InvalidVersion, Version
@@ -17,10 +18,11 @@ from packaging.version import InvalidVersion, Version
 from s3index import __version__, build, distribution, output
 from s3index.errors import Denied, Refused, shown
 from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
-from s3index.settings import Index, Project, load
+from s3index.settings import Index, Project, load, read
+from s3index.settings import project as project_of
 
 if TYPE_CHECKING:
-    from s3index.publish import Outcome
+    from s3index.publish import Known, Outcome
     from s3index.s3 import Bucket, Opener
 
 app = typer.Typer(
@@ -79,7 +81,7 @@ def publish(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILES", help="Built files, such as dist/*. Without any, Poetry builds them."
+            metavar="FILES", help="Built files, such as dist/*. Without any, they are built."
         ),
     ] = None,
     dry_run: Annotated[
@@ -88,7 +90,7 @@ def publish(
     open_page: Open = False,
     verbose: Verbose = False,
 ) -> None:
-    """Release the version in pyproject.toml: upload wheel and sdist, and list them.
+    """Release the project's version: upload wheel and sdist, and list them.
 
     A release never changes: publishing it again does nothing, or finishes what was cut off.
     """
@@ -101,6 +103,54 @@ def publish(
                 return
             outcome = _publish(index, project, found, claim, verbose=verbose)
         output.how_to_install(index, project, open_page=open_page)
+        if outcome is outcome.FIRST:
+            output.warn_of_name(index, project)
+
+
+@app.command(
+    "import", epilog="Example: s3index import --from https://packages.acme.example/simple/"
+)
+def import_releases(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILES", help="Wheels and sdists of any versions."),
+    ] = None,
+    url: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="URL", help="Take what this simple index has of the project."
+        ),
+    ] = "",
+    skip_unusable: Annotated[
+        bool, typer.Option("--skip-unusable", help="Leave out what no installer can use any more.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bring old releases of this project in, from files or from another index.
+
+    All of them or none; repeating it changes nothing, or finishes what was cut off.
+    """
+    if bool(files) == bool(url):
+        raise typer.BadParameter("name either files or an index with --from.")
+    with output.refusals(), tempfile.TemporaryDirectory() as folder:
+        index, project = load(ROOT)
+        if url:
+            paths, known, refused = _download(url, project.name, Path(folder))
+        else:
+            paths, known, refused = list(files or ()), {}, []
+        releases, unusable = distribution.read_old(paths, project.name)
+        refused += unusable
+        if refused and not skip_unusable:
+            lines = "\n".join(f"  {line}" for line in refused)
+            raise Refused(
+                f"Nothing was imported. These {len(refused)} files cannot be:\n{lines}\n"
+                "What no installer can use can stay where it is: --skip-unusable leaves it out."
+            )
+        for line in refused:
+            typer.echo(f"Left out: {shown(line)}")
+        if not releases:
+            raise Refused(f"There is nothing of {project.name} to import.")
+        outcome = _import(index, project, releases, known, urlsplit(url).netloc, verbose=verbose)
         if outcome is outcome.FIRST:
             output.warn_of_name(index, project)
 
@@ -193,6 +243,54 @@ def provision(
             output.left_on_github(publisher, role)
 
 
+@app.command(epilog="Example: s3index init --team data --bucket acme-packages --dry-run")
+def init(
+    team: Annotated[str, typer.Option(help="The prefix of its index in the bucket.")] = "",
+    bucket: Annotated[str, typer.Option(help="S3 bucket of the index.")] = "",
+    region: Annotated[str, typer.Option(help="AWS region of the bucket.")] = "",
+    access: Annotated[str, typer.Option(help="Who may install from the index.")] = "",
+    repository: Annotated[str, typer.Option(help="On GitHub, as owner/name.")] = "",
+    template: Annotated[
+        str, typer.Option(metavar="URL@COMMIT", help="Where s3index is from, if not from there.")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the changes; write nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+) -> None:
+    """Make an existing repository a library of the index.
+
+    Adds what is missing: settings, publish.py, two workflows, install commands in the README. Shows
+    each change and asks; overwrites nothing.
+    """
+    with output.refusals():
+        try:
+            from s3index import init as initial
+        except ModuleNotFoundError as missing:
+            raise Refused(
+                f"init needs {missing.name}, which is not installed. Install s3index[init]."
+            ) from None
+        project = project_of(ROOT, read(ROOT))
+        answers = {"team": team, "bucket": bucket, "region": region, "access": access}
+        answers |= initial.known(ROOT)
+        answers["repository"] = repository or answers.get("repository", "")
+        for key, question in initial.QUESTIONS.items():
+            if not answers.get(key) and yes:
+                raise Refused(f"Nothing says what the {key} is. Give it: --{key}.")
+            answers[key] = answers.get(key) or typer.prompt(question)
+        if wrong := initial.problems(answers):
+            raise Refused("\n".join(wrong))
+        changes, notes = initial.changes(project, answers, template)
+        for change in changes:
+            output.diff(change.diff)
+            if not dry_run and (yes or typer.confirm(f"Write {change.path}?", default=True)):
+                change.write()
+        for note in notes if changes else ():
+            typer.echo(f"Note: {shown(note)}")
+        if not changes:
+            typer.echo("Nothing is missing.")
+
+
 @app.command(epilog="Example: s3index preview --open")
 def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     """Publish to an S3 server on this machine and serve the index until Ctrl-C.
@@ -215,16 +313,21 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
             output.until_interrupted()
 
 
-@app.command("check-tag", epilog='Example: s3index check-tag "$GITHUB_REF"')
+@app.command("check-tag", epilog='Example: s3index check-tag "$GITHUB_REF" dist/*')
 def check_tag(
     ref: Annotated[str, typer.Argument(metavar="REF", help="Such as refs/tags/v0.1.0.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILES", help="Built files; they say what a dynamic version is."),
+    ] = None,
+    branch: Annotated[str, typer.Option(help="Where releases are made from.")] = "main",
 ) -> None:
     """Refuse a tag that must not be released; what a release's workflow asks first."""
     from s3index.tag import refuse_tag
 
     with output.refusals():
         _, project = load(ROOT)
-        refuse_tag(project, ref)
+        refuse_tag(project, ref, files or (), branch)
         typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
 
 
@@ -232,12 +335,12 @@ def check_tag(
 def _distributions(
     project: Project, files: list[Path] | None
 ) -> Iterator[list[distribution.Distribution]]:
-    """Yield the release's files: those named, or what Poetry builds into a folder of its own."""
+    """Yield the release's files: those named, or what is built into a folder of its own."""
     if files:
         yield distribution.read_release(files, project.name, project.version)
         return
     with tempfile.TemporaryDirectory() as folder:
-        typer.echo(f"Building {project.name} {project.version} with Poetry.")
+        typer.echo(f"Building {project.name} {project.version or ''}".rstrip() + ".")
         built = build.build(project.root, Path(folder))
         yield distribution.read_release(built, project.name, project.version)
 
@@ -255,6 +358,48 @@ def _publish(
     with output.upload_progress(found) as opener:
         outcome = _bucket(index, opener, verbose=verbose).run(protocol(found, index, claim))
     output.released(index, project, found, new=bool(outcome))
+    return outcome
+
+
+def _download(
+    url: str, project: str, folder: Path
+) -> "tuple[list[Path], dict[str, Known], list[str]]":
+    try:
+        from s3index.origin import download
+    except ModuleNotFoundError as missing:
+        raise Refused(
+            f"--from needs {missing.name}, which is not installed. Install s3index[import]."
+        ) from None
+    with output.counted("Downloading") as watch:
+        return download(url, project, folder, watch)
+
+
+def _import(
+    index: Index,
+    project: Project,
+    releases: list[list[distribution.Distribution]],
+    known: "Mapping[str, Known]",
+    origin: str,
+    *,
+    verbose: bool,
+) -> "Outcome":
+    from s3index.publish import import_releases as protocol
+    from s3index.publish import imported
+
+    who, _ = build.uploader(project.root)
+    now, host = datetime.now(UTC), origin.rpartition("@")[2]
+    claims = [
+        (files, imported(new_claim(files, now, who, None), host, known)) for files in releases
+    ]
+    count = sum(len(files) for files in releases)
+    with output.counted("Uploading") as watch:
+
+        def opened(path: Path) -> BinaryIO:
+            watch(count, path.name)
+            return path.open("rb")
+
+        outcome = _bucket(index, opened, verbose=verbose).run(protocol(claims, index))
+    output.imported(releases, project.name, new=bool(outcome))
     return outcome
 
 

@@ -66,7 +66,8 @@ def readers(project: Project) -> Readers:
 def publisher(project: Project) -> Publisher:
     """Return who may publish; raises Refused if the settings are missing or not usable."""
     urls = section(read(project.root), "project").get("urls")
-    url = str(urls.get("Repository")) if isinstance(urls, dict) else "None"
+    labels = {key.lower(): url for key, url in urls.items()} if isinstance(urls, dict) else {}
+    url = str(labels.get("repository"))
     found = re.fullmatch(r"https://github\.com/([A-Za-z0-9-]+/[\w.-]+?)(\.git)?/?", url, re.ASCII)
     if not found:
         raise Refused(

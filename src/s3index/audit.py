@@ -135,7 +135,7 @@ def should_be(one: Observed, index: Index) -> list[File]:
 
     A claim whose files are all stored, with its digests, is a release. So is what the page lists
     already, if it is stored. Yanks come from the page, else from its copy in the organisation's
-    namespace. Everything else is left alone.
+    namespace, else from the claim of a release that was imported. Everything else is left alone.
     """
     old = {file.filename: file for file in one.page.files} if one.page else {}
     copy = _copy(one, index)
@@ -149,9 +149,9 @@ def should_be(one: Observed, index: Index) -> list[File]:
         ]
         key = index.claim(one.name, version)
         if any(file.filename in old for file in claim.files):
-            listed += [pages.yanked(file, yanked.get(version, False)) for file in there]
+            listed += [pages.yanked(file, yanked.get(version, file.yanked)) for file in there]
         elif len(there) == len(claim.files):
-            listed += [pages.yanked(file, yanked.get(version, False)) for file in there]
+            listed += [pages.yanked(file, yanked.get(version, file.yanked)) for file in there]
             one.findings.append(f"{key}: the release is complete, but not listed")
         else:
             one.notes.append(f"{key}: a release whose files are not all there, and not listed")

@@ -1,23 +1,40 @@
-"""What other programs are asked: Poetry for the distributions, CI or git for who publishes."""
+"""What other programs are asked: Poetry or build for the files, CI or git for who publishes."""
 
 import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from s3index.errors import Refused
+from s3index.settings import read
+
+
+def uses_poetry(document: dict[str, object]) -> bool:
+    """Tell whether Poetry is the tool of a project: its backend builds it (PEP 517)."""
+    system = document.get("build-system")
+    return isinstance(system, dict) and str(system.get("build-backend")).startswith("poetry.")
 
 
 def build(root: Path, into: Path) -> list[Path]:
     """Build wheel and sdist of the repository at `root` into an empty folder; return the files.
 
-    Raises Refused if Poetry is not there or fails.
+    With Poetry where it is the project's tool, else with PyPA's build, in an environment that has
+    the project's build requirements alone. Raises Refused if that is not there or fails.
     """
-    poetry = shutil.which("poetry")
-    if poetry is None:
-        raise Refused("Poetry is not installed, or not on PATH. Install it, or name built files.")
-    command = [poetry, "build", "--no-interaction", "--output", str(into)]
+    if uses_poetry(read(root)):
+        poetry = shutil.which("poetry")
+        if poetry is None:
+            raise Refused(
+                "Poetry is not installed, or not on PATH. Install it, or name built files."
+            )
+        name, command = "poetry build", [poetry, "build", "--no-interaction", "--output", str(into)]
+    elif find_spec("build"):
+        # -P: the repository may have a build.py of its own.
+        name, command = "build", [sys.executable, "-P", "-m", "build", "--outdir", str(into), "."]
+    else:
+        raise Refused("build is not installed. Install s3index[build], or name built files.")
     environment = dict(os.environ)
     if environment.get("VIRTUAL_ENV") == sys.prefix:
         # `uv run publish.py` names the publisher's environment; Poetry would take it for the
@@ -34,7 +51,7 @@ def build(root: Path, into: Path) -> list[Path]:
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()
-        raise Refused(f"`poetry build` failed; correct what it says, then run it again:\n{said}")
+        raise Refused(f"`{name}` failed; correct what it says, then run it again:\n{said}")
     return sorted(path for path in into.iterdir() if path.is_file())
 
 

@@ -7,6 +7,7 @@ import re
 import tarfile
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
-from packaging.metadata import Metadata
+from packaging.metadata import InvalidMetadata, Metadata
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -35,6 +36,9 @@ LONGEST_NAME = 200
 """Characters of a name or a version."""
 LONGEST_TEXT = 500
 """Characters of a free text, such as Requires-Python or the reason of a yank."""
+INSTALLERS_READ = ("name", "version", "requires-python", "requires-dist", "provides-extra")
+"""Fields of core metadata that decide whether and how a distribution is installed. Its own version
+does not: for years wheel wrote 2.0, which never became a standard."""
 DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -76,12 +80,12 @@ new_md5 = partial(hashlib.md5, usedforsecurity=False)
 """MD5, which S3 names a content by; what has to be right is held to its SHA-256."""
 
 
-def read(path: Path) -> Distribution:
+def read(path: Path, *, old: bool = False) -> Distribution:
     """Read a wheel (PEP 427) or an sdist (PEP 625) and check it against its own name.
 
     Raises Refused if the file is not a distribution, is damaged or too large for one PUT, if
-    its filename and its core metadata name another project or version, or if installers could
-    not use its core metadata.
+    its filename and its core metadata name another project or version, or if its core metadata is
+    not valid: of an `old` one, the part that installers read.
     """
     if not path.is_file():
         raise Refused(f"{path} is not a file. Build first, or name the files in dist/.")
@@ -92,7 +96,7 @@ def read(path: Path) -> Distribution:
     wheel = path.name.endswith(".whl")
     with path.open("rb") as file:
         content = wheel_metadata(file, path.name) if wheel else _sdist_metadata(file, path.name)
-        metadata = _validated(content, path.name)
+        metadata = _validated(content, path.name, old=old)
         if (canonicalize_name(metadata.name), metadata.version) != (project, version):
             raise Refused(
                 f"{path.name} says {metadata.name} {metadata.version} in its core metadata, which "
@@ -123,19 +127,56 @@ def read(path: Path) -> Distribution:
     )
 
 
-def read_release(paths: Sequence[Path], project: str, version: Version) -> list[Distribution]:
-    """Read the files of one release, which must be `version` of `project`.
+def read_release(
+    paths: Sequence[Path], project: str, version: Version | None
+) -> list[Distribution]:
+    """Read the files of one release of `project`: of `version`, or whichever one they have.
 
     Raises Refused as `read` does, if there is no file, a filename comes twice, a file belongs to
     another project or version than pyproject.toml says, or no file fits every platform.
     """
     if not paths:
-        raise Refused("There are no files to publish. Run `poetry build` first.")
-    files = [read(path) for path in paths]
+        raise Refused("There are no files to publish. Build first.")
+    return _one_release([read(path) for path in paths], project, version)
+
+
+def read_old(paths: Sequence[Path], project: str) -> tuple[list[list[Distribution]], list[str]]:
+    """Read files of any number of old releases of `project`.
+
+    Returns the files of each release, and a line for each file that is refused, as `read` and
+    `read_release` do. Their core metadata has to be what installers can use, no more: nobody can
+    correct it now.
+    """
+    found: defaultdict[Version, list[Distribution]] = defaultdict(list)
+    releases, refused = [], []
+    for path in paths:
+        try:
+            file = read(path, old=True)
+        except Refused as refusal:
+            refused.append(str(refusal))
+            continue
+        if file.project == project:
+            found[file.version].append(file)
+        else:
+            refused.append(f"{file.filename} is of {file.project}, not of {project}.")
+    for version, files in sorted(found.items()):
+        try:
+            releases.append(_one_release(files, project, version))
+        except Refused as refusal:
+            refused.append(str(refusal))
+    return releases, refused
+
+
+def _one_release(
+    files: list[Distribution], project: str, version: Version | None
+) -> list[Distribution]:
+    dynamic = f"the version is dynamic, and {files[0].filename} is"
+    said = "pyproject.toml says" if version else dynamic
+    version = version or files[0].version
     for file in files:
         if (file.project, file.version) != (project, version):
             raise Refused(
-                f"{file.filename} is {file.project} {file.version}, but pyproject.toml says "
+                f"{file.filename} is {file.project} {file.version}, but {said} "
                 f"{project} {version}. Publish this repository's own release: without file names, "
                 "`s3index publish` builds it into a folder of its own."
             )
@@ -164,7 +205,7 @@ def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
         if filename.endswith(".tar.gz"):
             return parse_sdist_filename(filename)
     except (InvalidWheelFilename, InvalidSdistFilename) as error:
-        raise Refused(f"{error}. Publish what `poetry build` wrote.") from None
+        raise Refused(f"{error}. Publish what was built, under its name.") from None
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz).")
 
 
@@ -254,8 +295,11 @@ def _belongs(member: str, filename: str) -> bool:
         return False
 
 
-def _validated(content: bytes, name: str) -> Metadata:
-    """Return core metadata, valid as PyPI asks of an upload; raises Refused if it is not."""
+def _validated(content: bytes, name: str, *, old: bool) -> Metadata:
+    """Return core metadata, valid as PyPI asks of an upload; raises Refused if it is not.
+
+    Of an `old` distribution, only what installers read has to be.
+    """
     if len(content) > LARGEST_METADATA:
         raise Refused(f"{name} has more than {LARGEST_METADATA} bytes of core metadata.")
     try:
@@ -266,7 +310,11 @@ def _validated(content: bytes, name: str) -> Metadata:
             f"{name} has core metadata that is not UTF-8. Correct it and build again."
         ) from None
     except ExceptionGroup as group:
-        wrong = "; ".join(str(error) for error in group.exceptions)
+        # setuptools wrote License-File for years before core metadata 2.4 had it; PyPI takes it.
+        found = [each for each in group.exceptions if not _harmless(each, old=old)]
+        if not found:
+            return Metadata.from_email(content, validate=False)
+        wrong = "; ".join(str(error) for error in found)
         raise Refused(
             f"{name} has core metadata that installers refuse: {wrong:.500}. Correct it in "
             "pyproject.toml and build again."
@@ -277,3 +325,10 @@ def _validated(content: bytes, name: str) -> Metadata:
             f"{name} has core metadata that installers refuse: {error!s:.500}. Correct it and "
             "build again."
         ) from None
+
+
+def _harmless(error: Exception, *, old: bool) -> bool:
+    """Tell whether no installer minds an error in core metadata."""
+    if not isinstance(error, InvalidMetadata):
+        return False
+    return error.field == "license-file" or (old and error.field not in INSTALLERS_READ)

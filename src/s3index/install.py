@@ -40,8 +40,10 @@ def summary(headline: str, page_address: str, url: str, bucket: str, project: st
 
     `page_address` is the URL of the project's page for people.
     """
-    shown = [
-        f"### {client}\n\n```sh\n{command}\n```\n"
-        for client, command in commands(url, bucket, project).items()
-    ]
-    return "\n".join([f"## {headline}\n\n<{page_address}>\n", *shown])
+    return f"## {headline}\n\n<{page_address}>\n\n{markdown(url, bucket, project)}"
+
+
+def markdown(url: str, bucket: str, project: str) -> str:
+    """Return the commands in Markdown, each below a heading of the third level."""
+    shown = commands(url, bucket, project).items()
+    return "\n".join(f"### {client}\n\n```sh\n{command}\n```\n" for client, command in shown)

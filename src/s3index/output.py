@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,10 +63,44 @@ def upload_progress(found: Sequence[Distribution]) -> "Iterator[Opener | None]":
         yield lambda path: progress.open(path, "rb", task_id=tasks[path])
 
 
+@contextmanager
+def counted(what: str) -> Iterator[Callable[[int, str], None]]:
+    """Show a bar on a terminal that counts files; yields what is told of each.
+
+    It is told how many files there are, and the name of the next one.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn(f"{what} {{task.description}}"), BarColumn(), MofNCompleteColumn()
+    with Progress(
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+    ) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda count, name: progress.update(
+            task, total=count, description=shown(name), advance=1
+        )
+
+
+def diff(text: str) -> None:
+    """Print a unified diff in the colours of git."""
+    for line in text.splitlines():
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        typer.secho(shown(line), fg=colour)
+
+
+def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: bool) -> None:
+    """Print what an import did."""
+    files = sum(len(files) for files in releases)
+    done = "Imported" if new else "Imported already, nothing was changed:"
+    typer.echo(f"{done} {len(releases)} releases of {project} ({files} files).")
+
+
 def released(index: Index, project: Project, found: Sequence[Distribution], *, new: bool) -> None:
     """Print what a publish did, on the terminal and in GitHub's step summary."""
     done = "Published" if new else "Already published, nothing was changed:"
-    headline = f"{done} {project.name} {project.version}"
+    headline = f"{done} {project.name} {found[0].version}"
     typer.echo(f"{headline} ({len(found)} files).")
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary:

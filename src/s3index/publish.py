@@ -17,9 +17,11 @@ files.
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import sha256
 
+from msgspec import structs
 from packaging.version import Version
 
 from s3index import pages, site
@@ -43,6 +45,10 @@ from s3index.settings import Index
 from s3index.steps import Get, List, Listed, Put, Stat, Steps, Stored, ask, gather, get_all
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+Known = tuple[datetime | None, bool | str]
+"""What another index says of a file: when it was uploaded there, and whether it is yanked."""
 
 
 class Outcome(IntEnum):
@@ -70,12 +76,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a publish will go by: a snapshot, and what there is of the release.
+    """What a publish will go by: a snapshot, and what there is of one release.
 
     `key` is the claim's key and `claim` the one that holds, if `claimed` as it is in the bucket;
     `stored` are the keys that are there, `released` tells whether the page lists the version.
     """
 
+    files: Sequence[Distribution]
     snapshot: Snapshot
     key: str
     claim: Claim
@@ -92,13 +99,42 @@ def publish(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[
     another team's project of the name, was faster.
     """
     state = yield from prepare(files, index, claim)
-    found = state.snapshot
-    if state.released:
-        return Outcome((yield from change(index, found, lambda page: page)))
-    claim, found = yield from _claim(index, state)
-    yield from _create(files, index, state.stored)
-    written = yield from change(index, found, lambda page: pages.add(page, claim.files))
-    return Outcome.FIRST if found.stored is None else Outcome(written)
+    return (yield from _carry_out(index, [state]))
+
+
+def import_releases(
+    releases: Sequence[tuple[Sequence[Distribution], Claim]], index: Index
+) -> Steps[Outcome]:
+    """Publish any number of old releases of a project with one swap of its page.
+
+    Each is the release's files and their claim. A release that is there already stays as it is,
+    yanked or not. Raises Refused as `publish` does; before the first PUT, for all that cannot be
+    imported, a line each.
+    """
+    states, refused = yield from _prepare(releases, index)
+    if refused:
+        lines = "".join(f"\n  {str(refusal).splitlines()[0]}" for refusal in refused)
+        raise Refused(f"Nothing was imported. These releases cannot be:{lines}")
+    return (yield from _carry_out(index, states))
+
+
+def imported(claim: Claim, host: str, known: Mapping[str, Known]) -> Claim:
+    """Return the claim of an old release, marked so, with what another index says of its files.
+
+    `host` is that index's, empty for files of a disk. A yank holds for the whole release (PEP 592),
+    and an upload lies in the past.
+    """
+    said = [known.get(file.filename, (None, False)) for file in claim.files]
+    reason = next((yanked for _, yanked in said if yanked), False)
+    yanked = pages.line(reason) or True if isinstance(reason, str) else reason
+    source = f"imported from {host}" if host else "imported"
+    by = pages.line(f"{source} by {claim.uploaded_by}" if claim.uploaded_by else source)
+    files = []
+    for file, (uploaded, _) in zip(claim.files, said, strict=True):
+        time = f"{uploaded.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if uploaded else claim.time
+        time = min(time, claim.time)
+        files.append(structs.replace(file, upload_time=time, uploaded_by=by, yanked=yanked))
+    return structs.replace(claim, files=tuple(files))
 
 
 def prepare(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[Prepared]:
@@ -107,22 +143,54 @@ def prepare(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[
     Raises Refused if the name is another team's, if the version consists of other files or is
     yanked, or if an object that has to be swapped is not one of ours.
     """
-    project, version = files[0].project, files[0].version
-    key = index.claim(project, version)
-    prefix = os.path.commonprefix([index.file(project, file.filename) for file in files])
-    found, [claimed, stored] = yield from gather(
-        snapshot(index, project), ask([Get(key), List(prefix)])
+    states, refused = yield from _prepare([(files, claim)], index)
+    for refusal in refused:
+        raise refusal
+    pages.refuse_yanked(states[0].snapshot.page, files[0].version)
+    return states[0]
+
+
+def _prepare(
+    releases: Sequence[tuple[Sequence[Distribution], Claim]], index: Index
+) -> Steps[tuple[list[Prepared], list[Refused]]]:
+    """Look at the bucket for releases of one project; return them, and what is refused."""
+    project = releases[0][0][0].project
+    keys = [index.claim(project, files[0].version) for files, _ in releases]
+    names = [index.file(project, file.filename) for files, _ in releases for file in files]
+    found, [stored, *claims] = yield from gather(
+        snapshot(index, project),
+        ask([List(os.path.commonprefix(names)), *(Get(key) for key in keys)]),
     )
-    pages.refuse_yanked(found.page, version)
-    listed = {file.filename: file.digest for file in found.page.release(version)}
-    if listed:
-        _refuse_others(claim, listed, version)
-    elif claimed:
-        claim = _same_claim(claimed, key, claim, version)
-    else:
-        # Left by 0.2.0, which made no claims: with other bytes there, a claim would be in vain.
-        yield from _refuse_stored(files, index, stored)
-    return Prepared(found, key, claim, bool(claimed), frozenset(stored), bool(listed))
+    there = frozenset(stored)
+    looked: list[Prepared | Refused] = yield from gather(
+        *(
+            _look(
+                Prepared(files, found, key, claim, bool(claimed), there, released=False),
+                index,
+                claimed,
+            )
+            for (files, claim), key, claimed in zip(releases, keys, claims, strict=True)
+        )
+    )
+    states = [each for each in looked if isinstance(each, Prepared)]
+    return states, [each for each in looked if isinstance(each, Refused)]
+
+
+def _look(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepared | Refused]:
+    """Return a release with what its page and its claim say of it, or why it is refused."""
+    version = state.files[0].version
+    listed = {file.filename: file.digest for file in state.snapshot.page.release(version)}
+    try:
+        if listed:
+            _refuse_others(state.claim, listed, version)
+        elif claimed:
+            state = replace(state, claim=_same_claim(claimed, state.key, state.claim, version))
+        else:
+            # Left by 0.2.0, which made no claims: with other bytes there, a claim would be in vain.
+            yield from _refuse_stored(state.files, index, state.stored)
+    except Refused as refusal:
+        return refusal
+    return replace(state, released=bool(listed))
 
 
 def planned(
@@ -230,14 +298,26 @@ def claim_put(key: str, claim: Claim) -> Put:
     return Put(key, body, sha256(body).hexdigest(), "application/json", IMMUTABLE)
 
 
-def _claim(index: Index, state: Prepared) -> Steps[tuple[Claim, Snapshot]]:
-    """Claim the release and, the first time, the name.
+def _carry_out(index: Index, states: Sequence[Prepared]) -> Steps[Outcome]:
+    """Release what is not released yet, with one swap; returns what that took."""
+    new = [state for state in states if not state.released]
+    if not new:
+        return Outcome((yield from change(index, states[0].snapshot, lambda page: page)))
+    claims, found = yield from _claim(index, new)
+    yield from _create([file for state in new for file in state.files], index, new[0].stored)
+    files = [file for claim in claims for file in claim.files]
+    written = yield from change(index, found, lambda page: pages.add(page, files))
+    return Outcome.FIRST if found.stored is None else Outcome(written)
 
-    Returns the claim that holds, and the snapshot with the name's page as it is now.
+
+def _claim(index: Index, states: Sequence[Prepared]) -> Steps[tuple[list[Claim], Snapshot]]:
+    """Claim the releases and, the first time, the name.
+
+    Returns the claims that hold, and the snapshot with the name's page as it is now.
     """
-    found, project = state.snapshot, state.snapshot.page.name
+    found, project = states[0].snapshot, states[0].snapshot.page.name
     owned = index.organization_page(project)
-    puts = {} if state.claimed else {state.key: claim_put(state.key, state.claim)}
+    puts = {state.key: claim_put(state.key, state.claim) for state in states if not state.claimed}
     if found.project[owned] is None:
         empty = site.organization_page(pages.new_project(project), index)
         puts[owned] = derived_put(owned, empty, None)
@@ -254,10 +334,12 @@ def _claim(index: Index, state: Prepared) -> Steps[tuple[Claim, Snapshot]]:
         there |= yield from get_all([put.key for put in wanted if not there.get(put.key)])
     _refuse_taken(index, project, there.get(owned))
     found = replace(found, project={**found.project, owned: there.get(owned, found.project[owned])})
-    holding = there.get(state.key)
-    version = Version(state.claim.version)
-    claim = state.claim
-    return _same_claim(holding, state.key, claim, version) if holding else claim, found
+    claims = []
+    for state in states:
+        holding, claim = there.get(state.key), state.claim
+        version = Version(claim.version)
+        claims.append(_same_claim(holding, state.key, claim, version) if holding else claim)
+    return claims, found
 
 
 def _same_claim(stored: Stored, key: str, ours: Claim, version: Version) -> Claim:

@@ -88,13 +88,14 @@ class Index:
 class Project:
     """The library in the repository at `root`, and the version that it would release.
 
-    `stated` is the version as pyproject.toml writes it.
+    `stated` is the version as pyproject.toml writes it. Both are None if it is dynamic (PEP 621):
+    then the built files say it.
     """
 
     root: Path
     name: NormalizedName
-    version: Version
-    stated: str
+    version: Version | None
+    stated: str | None
 
 
 def load(root: Path) -> tuple[Index, Project]:
@@ -103,17 +104,25 @@ def load(root: Path) -> tuple[Index, Project]:
     Raises Refused if the file or a setting is missing or has the wrong form.
     """
     document = read(root)
-    project, settings = section(document, "project"), table(document)
-    version = _text(project, "version", "project")
+    settings = table(document)
+    return index_of(settings), project(root, document)
+
+
+def project(root: Path, document: dict[str, object]) -> Project:
+    """Return the project of a pyproject.toml that was read; raises Refused as `load` does."""
+    found = section(document, "project")
+    name = canonicalize_name(_text(found, "name", "project"))
+    _match(name, NAME, "name", "project", "a normalized project name such as acme-common")
+    dynamic = found.get("dynamic")
+    if "version" not in found and isinstance(dynamic, list) and "version" in dynamic:
+        return Project(root, name, None, None)
+    version = _text(found, "version", "project")
     try:
-        parsed = Version(version)
+        return Project(root, name, Version(version), version)
     except InvalidVersion:
         raise Refused(
             f"version = {version!r} in pyproject.toml is not a version. Write one such as 0.1.0."
         ) from None
-    name = canonicalize_name(_text(project, "name", "project"))
-    _match(name, NAME, "name", "project", "a normalized project name such as acme-common")
-    return _index(settings), Project(root, name, parsed, version)
 
 
 def table(document: dict[str, object]) -> dict[str, object]:
@@ -133,7 +142,8 @@ def read(root: Path) -> dict[str, object]:
         raise Refused(f"pyproject.toml cannot be read: {error}.") from None
 
 
-def _index(settings: dict[str, object]) -> Index:
+def index_of(settings: dict[str, object]) -> Index:
+    """Return the index that `[tool.s3index]` names; raises Refused as `load` does."""
     team = _text(settings, "team", "tool.s3index")
     bucket = _text(settings, "bucket", "tool.s3index")
     region = _text(settings, "region", "tool.s3index")

@@ -1,18 +1,29 @@
 """Whether a tag may be released: what a release's workflow asks before it builds."""
 
 import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 
+from packaging.version import Version
+
+from s3index.distribution import read_release
 from s3index.errors import Refused
 from s3index.settings import Project
 
 
-def refuse_tag(project: Project, ref: str) -> None:
-    """Raise Refused unless `ref` is the tag of the version in pyproject.toml, on branch main.
+def refuse_tag(
+    project: Project, ref: str, files: Sequence[Path] = (), branch: str = "main"
+) -> None:
+    """Raise Refused unless `ref` is the tag of the project's version, on a branch.
+
+    `files` are the built ones, if there are any yet: they have to be of that version, and say it
+    where it is dynamic.
 
     The version has to be public and in its normal form (version specifiers specification), so
-    that a release has one name only. HEAD is the tag's commit, and origin/main has to be there.
+    that a release has one name only. HEAD is the tag's commit, and origin's branch has to be there.
     """
-    version, text = project.version, project.stated
+    version = _version(project, files)
+    text = project.stated or str(version)
     if version.local:
         raise Refused(
             f"version = {text!r} in pyproject.toml is a local one: what follows the + is for "
@@ -29,13 +40,27 @@ def refuse_tag(project: Project, ref: str) -> None:
             f"git push origin v{version}"
         )
     if ref != f"refs/tags/v{version}":
+        where = "in pyproject.toml" if project.stated else "of the built files"
         raise Refused(
-            f"Tag {ref.removeprefix('refs/tags/')} is not v{version}, the version in "
-            "pyproject.toml. Delete the tag, correct one of the two, and tag again."
+            f"Tag {ref.removeprefix('refs/tags/')} is not v{version}, the version {where}. "
+            "Delete the tag, correct one of the two, and tag again."
         )
-    command = ["git", "merge-base", "--is-ancestor", "HEAD", "refs/remotes/origin/main"]
+    command = ["git", "merge-base", "--is-ancestor", "HEAD", f"refs/remotes/origin/{branch}"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
     if done.returncode == 1:
-        raise Refused(f"The commit of v{version} is not on main. Merge it, then tag what main has.")
+        raise Refused(
+            f"The commit of v{version} is not on {branch}. Merge it, then tag what {branch} has."
+        )
     if done.returncode:
-        raise Refused(f"git cannot say whether v{version} is on main: {done.stderr.strip()}")
+        raise Refused(f"git cannot say whether v{version} is on {branch}: {done.stderr.strip()}")
+
+
+def _version(project: Project, files: Sequence[Path]) -> Version:
+    if files:
+        return read_release(files, project.name, project.version)[0].version
+    if project.version is None:
+        raise Refused(
+            "The version is dynamic, so the built files say it. Build, and name them after the "
+            "tag: s3index check-tag REF dist/*"
+        )
+    return project.version

@@ -79,7 +79,7 @@ def repository(
         f"[tool.s3index]\n{''.join(lines)}"
     )
     index, project = load(root)
-    return Library(index, root, project.name, project.stated)
+    return Library(index, root, project.name, str(project.version))
 
 
 def provision(

@@ -79,6 +79,40 @@ class Publish:
 
 
 @dataclass(frozen=True)
+class Import:
+    """Import releases as another index had them, all at once; `yanked` says which were yanked."""
+
+    releases: tuple[Publish, ...]
+    yanked: tuple[str, ...] = ()
+    project: str = "acme-common"
+    team: str = INDEX.team
+
+    @property
+    def version(self) -> str:
+        """Return the first of the versions."""
+        return self.releases[0].version
+
+    def files(self) -> list[Distribution]:
+        """Return the files of all releases."""
+        return [file for release in self.releases for file in release.files()]
+
+    def start(self, index: Index) -> Steps[int]:
+        """Return the protocol, not started."""
+        found = []
+        for release in self.releases:
+            files = release.files()
+            known = {file.filename: (None, release.version in self.yanked) for file in files}
+            made = publish.imported(claim(files, release.by), "old.example.com", known)
+            found.append((files, made))
+        return publish.import_releases(found, replace(index, team=self.team))
+
+    def done(self, page: ProjectPage) -> bool:
+        """Tell whether a project page shows that this has been done."""
+        listed = {file.filename: file.digest for file in page.files}
+        return all(listed.get(file.filename) == file.sha256 for file in self.files())
+
+
+@dataclass(frozen=True)
 class Yank:
     """Yank a version, or take it back with `yanked` False."""
 
@@ -122,7 +156,7 @@ class Repair:
         return bool(page)
 
 
-Action = Publish | Yank | Repair
+Action = Publish | Import | Yank | Repair
 
 _folder = tempfile.TemporaryDirectory(prefix="distributions-")
 atexit.register(_folder.cleanup)
@@ -290,7 +324,7 @@ class Watch:
         for version in {file.version for file in after.files}:
             claimed = self.claims.get(f"{key}release-{canonicalize_version(version)}.json", {})
             release = {pages.yanked(file, False) for file in after.release(version)}
-            if claimed and release != set(claimed.values()):
+            if claimed and release != {pages.yanked(file, False) for file in claimed.values()}:
                 raise Violation(f"{key} has other files of {version} than were claimed")
             if not claimed and not all(file in before.files for file in after.release(version)):
                 raise Violation(f"{key} has {version}, which nobody has claimed")

@@ -25,7 +25,15 @@ from tests.clients.consumers import broken_links, offered
 from tests.commands import repository, s3index, start
 from tests.distributions import sdist, wheel
 from tests.protocol.memory import MemoryBucket
-from tests.protocol.schedules import INDEX, Action, Publish, Yank, cache_rendering, carry_out
+from tests.protocol.schedules import (
+    INDEX,
+    Action,
+    Import,
+    Publish,
+    Yank,
+    cache_rendering,
+    carry_out,
+)
 from tests.template.baking import python, run
 from tests.world import Library, at, objects, release
 
@@ -45,11 +53,13 @@ class Case:
     lost: str = "nothing"
 
 
+WHEEL = Publish("0.0.2", kinds=("wheel",))
 SOME = (Publish("0.1.0"), Publish("1.0", "acme-other"))
 CASES = [
     Case("first release", (), Publish("0.1.0").start),
     Case("later release", SOME, Publish("0.2.0").start),
     Case("another team's first release", SOME, Publish("1", "acme-frames", team="data").start),
+    Case("import", SOME, Import((Publish("0.0.1"), WHEEL), yanked=("0.0.2",)).start),
     Case("yank", SOME, Yank("0.1.0", yanked="it leaks").start),
     Case("unyank", (*SOME, Yank("0.1.0")), Yank("0.1.0", yanked=False).start),
     Case("repair of a page", SOME, repair, "packages/devtools/acme-common/"),

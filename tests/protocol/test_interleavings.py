@@ -25,6 +25,7 @@ from tests.protocol.schedules import (
     Accidents,
     Action,
     Died,
+    Import,
     Outcome,
     Perform,
     Publish,
@@ -61,6 +62,7 @@ def other(version: str) -> Publish:
 
 SOME = (Publish("0.1.0"), other("1.0"))
 NEXT = Publish("0.2.0")
+OLD = Import((Publish("0.0.1"), Publish("0.0.2")), yanked=("0.0.2",))
 WHEEL_ONLY = Publish("0.1.0", kinds=("wheel",))
 
 SCENARIOS = [
@@ -100,6 +102,19 @@ SCENARIOS = [
         SOME,
         (Yank("0.1.0"), Yank("1.0", "acme-other"), Publish("3", "a")),
     ),
+    Scenario("the first release and an import", (), (NEXT, OLD)),
+    Scenario("publish and import", SOME, (NEXT, OLD)),
+    Scenario("publish and import of the same release", SOME, (Publish("0.0.2", by="a"), OLD)),
+    Scenario("publish and import of other bytes", SOME, (Publish("0.0.2", body="x = 1"), OLD)),
+    Scenario("the same import twice, first ever", (), (OLD, OLD)),
+    Scenario(
+        "two imports that share a release",
+        SOME,
+        (OLD, Import((Publish("0.0.2"), Publish("0.0.3"))), NEXT),
+    ),
+    Scenario("import, yank and repair", SOME, (OLD, Yank("0.1.0"), Repair())),
+    Scenario("import again, unyank and publish", (OLD,), (OLD, Yank("0.0.2", yanked=False), NEXT)),
+    Scenario("two teams import one name", (), (OLD, replace(OLD, team="data"))),
     Scenario("publish and repair", SOME, (NEXT, Repair())),
     Scenario("publish a new project and repair", SOME, (Publish("3", "a"), Repair())),
     Scenario("yank and repair", SOME, (Yank("0.1.0"), Repair())),
@@ -175,6 +190,8 @@ def run_watched(
 
 def refusable(action: Action, refused: Refused, actions: list[Action], watch: Watch) -> bool:
     """Tell whether what an action was refused for is true, by what others did."""
+    if isinstance(action, Import):
+        return any(refusable(each, refused, actions, watch) for each in released(action))
     if not isinstance(action, Publish):
         return False
     owner = watch.owner(action.project)
@@ -183,21 +200,35 @@ def refusable(action: Action, refused: Refused, actions: list[Action], watch: Wa
     version, mine = Version(action.version), {file.sha256 for file in action.files()}
     same = [
         each
-        for each in actions
+        for one in actions
+        for each in released(one)
         if isinstance(each, Publish | Yank)
         and (each.team, each.project, Version(each.version)) == (owner, action.project, version)
     ]
     if f"{action.project} {version} is yanked" in str(refused):
-        return any(isinstance(each, Yank) for each in same)
+        imports = (each for each in actions if isinstance(each, Import))
+        return any(isinstance(each, Yank) for each in same) or any(
+            action.version in each.yanked for each in imports
+        )
     others = [each for each in same if {file.sha256 for file in each.files()} not in (mine, set())]
     if "was claimed" in str(refused):
         # What is said of the claim is what the claim says.
         key = replace(watch.index, team=owner).claim(action.project, version)
+        # An import names each release that it cannot have in a line.
         return bool(others) and all(
-            f"{file.filename} {file.digest}" in str(refused) for file in watch.claims[key].values()
+            "Nothing was imported" in str(refused)
+            or f"{file.filename} {file.digest}" in str(refused)
+            for file in watch.claims[key].values()
         )
     told = r"in the bucket with other bytes|is released without"
     return bool(others) and bool(re.search(told, str(refused)))
+
+
+def released(action: Action) -> list[Action]:
+    """Return an action, or the releases of an import."""
+    if isinstance(action, Import):
+        return [replace(each, team=action.team) for each in action.releases]
+    return [action]
 
 
 def check_end(outcomes: Outcomes, watch: Watch) -> None:
@@ -223,7 +254,7 @@ def check_end(outcomes: Outcomes, watch: Watch) -> None:
     for action in succeeded:
         # A yank may have been taken back since; what is published stays.
         states = watch.states[action.team, action.project].values()
-        shown = [page(action)] if isinstance(action, Publish) else states
+        shown = [page(action)] if isinstance(action, Publish | Import) else states
         if isinstance(action, Repair):
             continue
         if not any(action.done(page) for page in shown):
@@ -432,7 +463,7 @@ def release_in_order(
 
 
 def claims(action: Publish, index: Index, state: publish.Prepared) -> Steps[object]:
-    return publish._claim(index, state)
+    return publish._claim(index, [state])
 
 
 def creates(action: Publish, index: Index, state: publish.Prepared) -> Steps[object]:
@@ -465,6 +496,9 @@ def test_finds_claims_that_nobody_looks_at(monkeypatch: pytest.MonkeyPatch) -> N
     found = violations(BUILDS)
     assert any("has other files of 0.2.0 than were claimed" in line for line in found), found
     assert any("is burnt" in violation for violation in found), found
+    [builds] = [each for each in SCENARIOS if each.name == "publish and import of other bytes"]
+    found = violations(builds)
+    assert any("has other files of 0.0.2 than were claimed" in line for line in found), found
 
 
 def test_finds_names_that_two_teams_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ ONE_METADATA = (
     "a wheel has one, in the .dist-info folder of its own project and version. Build it again."
 )
 BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
-    "no files": (lambda _: [], "There are no files to publish. Run `poetry build` first."),
+    "no files": (lambda _: [], "There are no files to publish. Build first."),
     "a file that is not there": (
         lambda folder: folder / WHEEL,
         f"{{folder}}/{WHEEL} is not a file. Build first, or name the files in dist/.",
@@ -116,8 +116,8 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
     ),
     "no distribution's name": (
         lambda folder: renamed(wheel(folder), "acme_common.whl"),
-        "Invalid wheel filename (wrong number of parts): 'acme_common'. Publish what `poetry "
-        "build` wrote.",
+        "Invalid wheel filename (wrong number of parts): 'acme_common'. Publish what was "
+        "built, under its name.",
     ),
     "text under a wheel's name": (
         lambda folder: written(folder / WHEEL, b"notes"),

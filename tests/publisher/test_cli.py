@@ -169,7 +169,7 @@ def test_poetry_builds_into_a_folder_of_its_own(s3: "S3Client", repository: Libr
     (root / "dist" / "acme_common-0.0.9.tar.gz").write_bytes(b"of the release before")
     said = s3index("publish")
     assert said.lines[:2] == [
-        "Building acme-common 0.1.0 with Poetry.",
+        "Building acme-common 0.1.0.",
         "Published acme-common 0.1.0 (2 files).",
     ]
     assert dist(repository) == ["dist/acme_common-0.0.9.tar.gz"]
@@ -201,6 +201,7 @@ def test_a_build_that_fails_is_shown(repository: Library) -> None:
 
 
 def test_without_poetry(repository: Library) -> None:
+    buildable(repository)
     said = s3index("publish", exits=1, env={"PATH": "/nowhere"})
     assert said.stderr == (
         "Error: Poetry is not installed, or not on PATH. Install it, or name built files.\n"

@@ -18,6 +18,9 @@ def prepare(root: Path, lock: str, bench_lock: str = "") -> Path:
     # Empty, as it is enough for an editable install.
     (root / "src" / "s3index").mkdir(parents=True)
     (root / "src" / "s3index" / "__init__.py").touch()
+    for name in ("hooks", "{{cookiecutter.project_slug}}"):
+        (root / name).mkdir()
+        (root / name / "publish.py").touch()
     (root / "requirements.lock").write_text(lock)
     (root / "benchmarks" / "requirements.txt").write_text(bench_lock)
     return root

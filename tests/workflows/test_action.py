@@ -54,13 +54,14 @@ def locked(name: str) -> dict[str, str]:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", ["s3index", "poetry"])
+@pytest.mark.parametrize("name", ["s3index", "poetry", "build"])
 def test_what_is_installed_is_the_lock(tmp_path: Path, index: str, name: str) -> None:
     code, said = run(tmp_path, install=name, PIP_INDEX_URL=index)
     assert code == 0, said
     commands = Path((tmp_path / "path").read_text().strip())
     # No `python` and no `pip`: the library's own stay the first on PATH.
-    assert [path.name for path in commands.iterdir()] == [name]
+    command = "pyproject-build" if name == "build" else name
+    assert [path.name for path in commands.iterdir()] == [command]
     python = tmp_path / "temp" / f"s3index-{name}" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
     freeze = [*pip, "list", "--format=freeze"]

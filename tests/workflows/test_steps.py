@@ -100,11 +100,11 @@ def test_without_a_role_nothing_is_done(tmp_path: Path) -> None:
     assert said.startswith("::error::The environment release has no variable S3INDEX_ROLE. Run ")
 
 
-def test_a_tag_is_checked_before_anything_is_built() -> None:
+def test_a_tag_is_checked_against_what_was_built() -> None:
     build = steps("ci", "build")
     runs = [step.get("run", "") for step in build]
-    check = runs.index('s3index check-tag "$GITHUB_REF"')
+    check = runs.index('s3index check-tag "$GITHUB_REF" dist/*')
     assert build[check]["if"] == "inputs.release"
-    assert check < runs.index("poetry build")
+    assert runs.index("poetry build") < check < runs.index("s3index publish --dry-run dist/*")
     # origin/main has to be there, and the tag's own commit checked out.
     assert build[0]["with"]["fetch-depth"] == 0

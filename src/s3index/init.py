@@ -1,0 +1,256 @@
+"""What `s3index init` adds to an existing repository: settings, publish.py, workflows, README.
+
+The files and the rules for answers are the template's own: in an installed publisher they lie in
+`template/`, in a checkout where cookiecutter takes them from.
+"""
+
+import difflib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tomlkit
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from s3index import build, install
+from s3index.errors import Refused
+from s3index.settings import Index, Project, index_of, read
+
+HERE = Path(__file__).parent
+TEMPLATE = HERE / "template" if (HERE / "template").is_dir() else HERE.parents[1]
+FILES = TEMPLATE / "{{cookiecutter.project_slug}}"
+WORKFLOWS = {"ci.yml": "s3index-build.yml", "release.yml": "s3index-release.yml"}
+"""The template's workflows, and what they are called here, where others may be."""
+QUESTIONS = {
+    "team": "Team, the prefix of its index in the bucket",
+    "bucket": "S3 bucket of the index",
+    "region": "AWS region of the bucket",
+    "access": "Who may install from the index",
+    "repository": "Repository on GitHub, as owner/name",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file of the repository as it is (None if it is not there) and as it would be."""
+
+    path: Path
+    old: str | None
+    new: str
+
+    def write(self) -> None:
+        """Write it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_bytes(self.new.encode())
+
+    @property
+    def diff(self) -> str:
+        """Return the change as a unified diff."""
+        name = str(self.path)
+        old, new = (self.old or "").splitlines(), self.new.splitlines()
+        source = "/dev/null" if self.old is None else name
+        return "\n".join(difflib.unified_diff(old, new, source, name, lineterm=""))
+
+
+def known(root: Path) -> dict[str, str]:
+    """Return the answers that pyproject.toml and git have already."""
+    document = read(root)
+    settings = _table(_table(document, "tool"), "s3index")
+    found = {key: str(settings[key]) for key in QUESTIONS if key in settings}
+    hook = _hook("post_gen_project")
+    urls = {
+        key.lower(): str(url) for key, url in _table(_table(document, "project"), "urls").items()
+    }
+    for url in (urls.get("repository", ""), hook.git(root, "config", "remote.origin.url")):
+        if name := hook.Template(url, "").on_github:
+            found.setdefault("repository", name)
+    return found
+
+
+def problems(answers: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with answers, a line each, by the template's own rules."""
+    owner = answers["repository"].partition("/")[0]
+    said = _hook("pre_gen_project").problems({**answers, "github_owner": owner})
+    wrong = [line for line in said if line.partition(" ")[0] in {*answers, "github_owner"}]
+    if not re.fullmatch(r"[A-Za-z0-9-]+/[\w.-]+", answers["repository"], re.ASCII):
+        wrong.append(f"repository {answers['repository']!r}: must be owner/name")
+    return wrong
+
+
+def changes(
+    project: Project, answers: Mapping[str, str], template: str
+) -> tuple[list[Change], list[str]]:
+    """Return what a repository lacks, and what its owner has to know.
+
+    `template` is the address and commit of the template, joined by an @; empty means those that
+    this publisher was installed from. Files that are there stay as they are.
+    """
+    root, notes = project.root, list[str]()
+    document = read(root)
+    settings = _settings(root, answers)
+    index = index_of(tomlkit.parse(settings.new).unwrap()["tool"]["s3index"])
+    found = [settings]
+    for change in _files(project, document, answers, index, template, notes):
+        if change.path.exists() and change.path.read_text(encoding="utf-8") != change.new:
+            notes.append(f"{change.path} is there already: it stays as it is.")
+        elif not change.path.exists():
+            found.append(change)
+    if readme := _readme(root, index, project.name):
+        found.append(readme)
+    else:
+        notes.append("There is no README.md; `s3index publish` prints how to install.")
+    return [change for change in found if change.old != change.new], notes
+
+
+def _settings(root: Path, answers: Mapping[str, str]) -> Change:
+    """Return pyproject.toml with what `[tool.s3index]` and `[project.urls]` lack."""
+    path = root / "pyproject.toml"
+    text = path.read_bytes().decode()
+    document: Any = tomlkit.parse(text)
+    table = document.get("tool", {}).get("s3index")
+    if table is None:
+        table = tomlkit.table()
+        document.setdefault("tool", tomlkit.table(is_super_table=True))["s3index"] = table
+    for key in ("team", "bucket", "region", "access"):
+        table.setdefault(key, answers[key])
+    if answers["access"] == "network" and "networks" not in table:
+        table.add(
+            tomlkit.comment("Who may read: CIDR blocks, ids of VPC endpoints for S3, or both.")
+        )
+        table |= {"networks": [], "vpc_endpoints": []}
+    if "urls" not in document["project"]:
+        document["project"]["urls"] = tomlkit.table()
+    urls = document["project"]["urls"]
+    if not any(key.lower() == "repository" for key in urls):
+        urls["Repository"] = f"https://github.com/{answers['repository']}"
+        if len(urls) == 1:
+            urls.add(tomlkit.nl())
+    return Change(path, text, _ends(tomlkit.dumps(document), text))
+
+
+def _files(
+    project: Project,
+    document: dict[str, object],
+    answers: Mapping[str, str],
+    index: Index,
+    template: str,
+    notes: list[str],
+) -> Iterator[Change]:
+    """Return the template's publish.py and workflows, filled in as its hook does it."""
+    hook, owner = _hook("post_gen_project"), answers["repository"].partition("/")[0]
+    source = _template(hook, template, owner)
+    notes += source.notes(owner)
+    context = {
+        **{key: answers[key] for key in ("bucket", "region", "access")},
+        "github_owner": owner,
+        "python_version": _pythons(document, hook.PYTHONS),
+        "project_slug": project.name,
+        "package_name": _import_name(project),
+    }
+    head = hook.git(project.root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+    branch = head.partition("/")[2]
+    branch = branch if re.fullmatch(r"[\w./-]+", branch, re.ASCII) else "main"
+    with tempfile.TemporaryDirectory() as folder:
+        copied = Path(folder)
+        shutil.copytree(FILES / ".github/workflows", copied / ".github/workflows")
+        shutil.copy(FILES / "publish.py", copied)
+        for path in copied.rglob("*.yml"):
+            path.write_text(path.read_text().replace("__INDEX__", f"{index.url}/simple/"))
+        hook.fill_in(copied, context, source)
+        poetry = build.uses_poetry(document)
+        script = (copied / "publish.py").read_text()
+        script = script if poetry else script.replace('"s3index @', '"s3index[build] @')
+        yield Change(project.root / "publish.py", None, script)
+        for name, ours in WORKFLOWS.items():
+            path = Path(".github/workflows")
+            text = _workflow((copied / path / name).read_text(), branch, poetry=poetry)
+            yield Change(project.root / path / ours, None, text)
+
+
+def _workflow(text: str, branch: str, *, poetry: bool) -> str:
+    """Return a workflow without the jobs that know a new library's tools, for another branch."""
+    text = re.sub(r"(?ms)(^  #[^\n]*\n)?^  (lint|test|required):\n.*?(?=^  \S|\Z)", "", text)
+    for name, ours in WORKFLOWS.items():
+        text = text.replace(f"workflows/{name}", f"workflows/{ours}").replace(
+            f"{name} calls", f"{ours} calls"
+        )
+    text = text.replace("name: CI\n", "name: Build\n", 1).replace("group: ci-", "group: build-")
+    if branch != "main":
+        text = text.replace("branches: [main]", f"branches: [{branch}]")
+        text = text.replace("s3index check-tag ", f"s3index check-tag --branch {branch} ")
+    if not poetry:
+        text = text.replace("install: s3index poetry", "install: s3index build")
+        text = text.replace("run: poetry build", "run: pyproject-build")
+    return text.rstrip("\n") + "\n"
+
+
+def _readme(root: Path, index: Index, name: str) -> Change | None:
+    path = root / "README.md"
+    if not path.is_file():
+        return None
+    text = path.read_bytes().decode()
+    section = install.markdown(index.url, index.bucket, name)
+    new = _ends(f"{text.rstrip()}\n\n## Install from {index.bucket}\n\n{section}", text)
+    return Change(path, text, text if f"{index.url}/simple/" in text else new)
+
+
+def _template(hook: ModuleType, said: str, owner: str) -> Any:
+    """Return the template that publish.py and the workflows are to name, as the hook has it."""
+    if said:
+        url, _, commit = said.rpartition("@")
+        if not url or not re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", commit):
+            raise Refused(f"--template {said!r} is not an address and a whole commit: URL@COMMIT.")
+        return hook.Template(hook.web(url), commit)
+    # How the publisher was installed (PEP 610).
+    source = json.loads(distribution("s3index").read_text("direct_url.json") or "{}")
+    if vcs := source.get("vcs_info"):
+        tag = str(vcs.get("requested_revision", ""))
+        tag = tag if re.fullmatch(r"v[\w.+-]+", tag) else ""
+        return hook.Template(hook.web(source["url"]), vcs["commit_id"], tag)
+    if (TEMPLATE / ".git").exists():
+        commit = hook.git(TEMPLATE, "rev-parse", "HEAD")
+        origin = hook.git(TEMPLATE, "config", "--get", "remote.origin.url")
+        return hook.Template(hook.address(TEMPLATE, commit), commit, "", origin)
+    return hook.Template(f"https://github.com/{owner}/s3-lib-template", hook.UNKNOWN)
+
+
+def _pythons(document: dict[str, object], pythons: tuple[str, ...]) -> str:
+    """Return the oldest Python that the project and the template both support."""
+    try:
+        wanted = SpecifierSet(str(_table(document, "project").get("requires-python", "")))
+    except InvalidSpecifier:
+        return pythons[-1]
+    return next((python for python in pythons if wanted.contains(f"{python}.99")), pythons[-1])
+
+
+def _import_name(project: Project) -> str:
+    """Return what the library is imported as: the one package in src/ or the name's own."""
+    packages = [path.parent.name for path in project.root.glob("src/*/__init__.py")]
+    own = len(packages) == 1 and packages[0].isidentifier() and packages[0].isascii()
+    return packages[0] if own else project.name.replace("-", "_")
+
+
+def _ends(text: str, like: str) -> str:
+    return re.sub(r"\r?\n", "\r\n", text) if "\r\n" in like else text
+
+
+def _table(document: Mapping[str, object], name: str) -> dict[str, object]:
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _hook(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, TEMPLATE / "hooks" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

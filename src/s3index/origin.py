@@ -1,0 +1,93 @@
+"""Everything that another index has of a project: read with pypi-simple, checked, downloaded."""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pypi_simple import (
+    DistributionPackage,
+    NoSuchProjectError,
+    PyPISimple,
+    UnsupportedRepoVersionError,
+)
+from requests import PreparedRequest, RequestException
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3 import Retry
+
+from s3index.distribution import parse_filename
+from s3index.errors import Refused
+from s3index.publish import Known
+
+TIMEOUT = 60
+"""Seconds without an answer."""
+RETRY = Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504))
+
+
+class _Password(AuthBase):
+    """Basic authentication for the index alone: its files may be on other hosts."""
+
+    def __init__(self, host: str, user: str, password: str) -> None:
+        self._host, self._basic = host, HTTPBasicAuth(user, password)
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        return self._basic(request) if urlsplit(request.url or "").netloc == self._host else request
+
+
+def download(
+    url: str, project: str, folder: Path, watch: Callable[[int, str], None]
+) -> tuple[list[Path], dict[str, Known], list[str]]:
+    """Download what the simple index (PEP 503, PEP 691) at `url` has of a project into a folder.
+
+    A user and a password come from the URL or from netrc; `watch` is told of each file: how many
+    there are, and its name. Returns the files, what the index says of them, and a line for each
+    that is neither a wheel nor an sdist of the project. Raises Refused, naming the file, if one has
+    no digest or another than the index says, and if the index does not answer.
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme not in ("http", "https") or not host:
+        raise Refused("The index's address has to start with http:// or https://.")
+    password = None
+    if parts.username is not None:
+        password = _Password(host, unquote(parts.username), unquote(parts.password or ""))
+    files: list[Path] = []
+    known: dict[str, Known] = {}
+    refused = []
+    doing = "Its page"
+    with PyPISimple(urlunsplit((parts.scheme, host, parts.path, "", "")), password) as index:
+        for scheme in ("http://", "https://"):
+            index.s.mount(scheme, HTTPAdapter(max_retries=RETRY))
+        try:
+            page = index.get_project_page(project, timeout=TIMEOUT)
+            for package in page.packages:
+                doing = package.filename
+                if wrong := _not_ours(doing, project):
+                    refused.append(wrong)
+                elif doing not in known:
+                    watch(len(page.packages), doing)
+                    known[doing] = _said(package)
+                    files.append(folder / doing)
+                    # Undecoded, whatever the server calls a .tar.gz.
+                    encoding = {"Accept-Encoding": "identity"}
+                    index.download_package(package, files[-1], timeout=TIMEOUT, headers=encoding)
+        except NoSuchProjectError:
+            raise Refused(f"The index at {host} has no {project}.") from None
+        except (RequestException, UnsupportedRepoVersionError, ValueError) as error:
+            raise Refused(
+                f"{doing} cannot be had from {host}, so nothing was imported: {error!s:.500}"
+            ) from None
+    return files, known, refused
+
+
+def _said(package: DistributionPackage) -> Known:
+    return package.upload_time, package.is_yanked and (package.yanked_reason or True)
+
+
+def _not_ours(filename: str, project: str) -> str | None:
+    """Return why a file cannot be the project's, None if it can."""
+    try:
+        name, _ = parse_filename(filename)
+    except Refused as refusal:
+        return str(refusal)
+    return None if name == project else f"{filename} is of {name}, not of {project}."
