@@ -41,6 +41,7 @@ lock: .venv/ready  ## take the newest versions: of development, of the action, o
 	@$(COMPILE) -o action/s3index.txt pyproject.toml action/s3index.in
 	@$(COMPILE) -o action/poetry.txt action/poetry.in
 	@$(COMPILE) -o benchmarks/requirements.txt pyproject.toml benchmarks/requirements.in
+	@$(COMPILE) -o tests/clients/tools.lock tests/clients/tools.in
 
 clean:
 	rm -rf .venv*/ready .venv*/locked .venv .venv-bench .node
