@@ -37,7 +37,7 @@ bench: .venv/ready .venv-bench/ready  ## measure what a release costs; writes do
 	@$(BIN)/python -m benchmarks$(addprefix .,$(ONLY))
 
 lock: .venv/ready  ## take the newest versions: of development, of the action, of the benchmarks
-	@$(COMPILE) -o requirements.lock pyproject.toml --extra preview --group dev
+	@$(COMPILE) -o requirements.lock pyproject.toml --extra preview --extra edge --group dev
 	@$(COMPILE) -o action/s3index.txt pyproject.toml action/s3index.in
 	@$(COMPILE) -o action/poetry.txt action/poetry.in
 	@$(COMPILE) -o benchmarks/requirements.txt pyproject.toml benchmarks/requirements.in

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,11 +18,12 @@ from packaging.version import InvalidVersion, Version
 from s3index import __version__, build, distribution, output
 from s3index.errors import Denied, Refused, shown
 from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
-from s3index.settings import Index, Project, load
+from s3index.settings import NAME, Index, Project, load
 
 if TYPE_CHECKING:
     from s3index.publish import Outcome
     from s3index.s3 import Bucket, Opener
+    from s3index.tokens import Store
 
 app = typer.Typer(
     name="s3index",
@@ -29,6 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+tokens = typer.Typer(no_args_is_help=True, help="Readers' tokens, for the edge on AWS.")
+app.add_typer(tokens, name="token")
 
 ROOT = Path()
 
@@ -53,6 +58,22 @@ def _reason(text: str) -> str:
     return line(text) or ""
 
 
+def _days(text: str) -> int:
+    found = re.fullmatch(r"([1-9][0-9]{0,3})d", text, re.ASCII)
+    if not found:
+        raise typer.BadParameter(f"{text!r} is not a number of days such as 90d.")
+    return int(found[1])
+
+
+def _token_name(text: str) -> str:
+    if len(text) > 64 or not re.fullmatch(NAME, text, re.ASCII):
+        raise typer.BadParameter(f"{text!r} must be a-z and 0-9, with single hyphens between them.")
+    return text
+
+
+TokenName = Annotated[
+    str, typer.Argument(metavar="NAME", parser=_token_name, help="Who reads, from where.")
+]
 Released = Annotated[
     Version, typer.Argument(metavar="VERSION", parser=_version, help="A released version.")
 ]
@@ -186,11 +207,53 @@ def provision(
         # All settings before the first request, so that nothing is left half done.
         readers = None if role_only else access.readers(project)
         publisher = None if bucket_only else access.publisher(project)
+        if readers and readers.access == "public" and access.is_proprietary(project):
+            output.warn_of_readers()
         if readers:
             provision_bucket(index, readers, typer.echo, dry_run=dry_run)
         if publisher:
             role = provision_role(index, project.name, publisher, typer.echo, dry_run=dry_run)
             output.left_on_github(publisher, role)
+
+
+@tokens.command("add", epilog="Example: s3index token add alice-laptop --expires 90d")
+def add_token(
+    name: TokenName,
+    expires: Annotated[
+        int | None, typer.Option(parser=_days, metavar="DAYS", help="Such as 90d; else never.")
+    ] = None,
+) -> None:
+    """Make a token and print it, this once: only its digest is kept."""
+    with output.refusals(), _tokens() as store:
+        typer.echo(store.add(name, expires))
+        typer.echo(
+            "Readers send it as a password, with any user name. It is not shown again.", err=True
+        )
+
+
+@tokens.command("list")
+def list_tokens() -> None:
+    """List the tokens by name, with the day on which each expires."""
+    with output.refusals(), _tokens() as store:
+        for name, state in store.states():
+            typer.echo(f"{shown(name)}  {state}")
+
+
+@tokens.command("revoke", epilog="Example: s3index token revoke alice-laptop")
+def revoke_token(name: TokenName) -> None:
+    """Revoke a token: within seconds it opens nothing."""
+    with output.refusals(), _tokens() as store:
+        store.revoke(name)
+        typer.echo(f"{name} is revoked.")
+
+
+@contextmanager
+def _tokens() -> "Iterator[Store]":
+    from s3index.tokens import opened
+
+    index, _ = load(ROOT)
+    with opened(index) as store:
+        yield store
 
 
 @app.command(epilog="Example: s3index preview --open")

@@ -1,13 +1,19 @@
-"""What an edge answers, request by request: nginx with docs/examples/nginx.conf."""
+"""What an edge answers, request by request: nginx and CloudFront give the same answers.
+
+nginx is the real one with docs/examples/nginx.conf; CloudFront is a stand-in, which runs the
+functions of docs/examples/edge.yaml (tests.edge.cloudfront).
+"""
 
 import base64
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +24,10 @@ from tests.clients.clients import consumer
 from tests.clients.hostile import Hostile, hostile
 from tests.clients.web import certificate, free_port
 from tests.distributions import wheel
+from tests.edge.cloudfront import cloudfront
 from tests.edge.nginx import nginx, token_line
 from tests.edge.origins import FAULTS, failing
+from tests.edge.store import Store
 from tests.world import Library, release
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from tests.clients.web import Machine
 
 pytestmark = pytest.mark.full
-TOKEN = "a-token-of-the-tests"
+TOKEN = "reader.a-token-of-the-tests"
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
 
 
@@ -54,10 +62,15 @@ class Edge:
         self, bucket: str, pypi: str, tokens: Sequence[str] | None = None
     ) -> "Iterator[Asked]":
         """Run the edge before a bucket and a PyPI; `tokens` are those that may read, or None."""
-        lines = (
-            None if tokens is None else [token_line(self.folder, "reader", each) for each in tokens]
-        )
-        with nginx(self.folder / "edge", self.tls, bucket, pypi, lines) as machine:
+        if self.kind == "nginx":
+            lines = tokens and [token_line(self.folder, "reader", each) for each in tokens]
+            with nginx(self.folder / "edge", self.tls, bucket, pypi, lines) as machine:
+                yield Asked(machine, self.tls)
+            return
+        store = Store(self.folder / "store.json")
+        store.write({each.split(".")[0]: f"{digest_of(each)} 0" for each in tokens or ()})
+        readers = "everybody" if tokens is None else "token"
+        with cloudfront(self.folder / "edge", self.tls, bucket, pypi, store, readers) as machine:
             yield Asked(machine, self.tls)
 
 
@@ -103,9 +116,14 @@ class Asked:
         raise AssertionError(f"{path} has no end")
 
 
-@pytest.fixture
-def edge(tmp_path: Path) -> Edge:
-    return Edge("nginx", certificate(tmp_path), tmp_path)
+@pytest.fixture(params=["nginx", "CloudFront"])
+def edge(request: pytest.FixtureRequest, tmp_path: Path) -> Edge:
+    return Edge(request.param, certificate(tmp_path), tmp_path)
+
+
+def digest_of(token: str) -> str:
+    """Return a token's digest, as the key value store has it."""
+    return sha256(token.encode()).hexdigest()
 
 
 @pytest.fixture
@@ -299,3 +317,61 @@ def test_a_token_opens_every_path_and_reaches_no_origin(
         assert len(pypi.asked) == len(GOOD)
         # Where a name is to be looked for says nothing of what is there.
         assert ask("/simple/Nobody").status == 301
+
+
+@pytest.fixture
+def cdn(tmp_path: Path) -> Edge:
+    return Edge("CloudFront", certificate(tmp_path), tmp_path)
+
+
+def test_any_user_and_a_token_as_the_user(cdn: Edge, ours: Library, pypi: Hostile) -> None:
+    with cdn(ours.index.url, pypi.url, [TOKEN]) as ask:
+        for login in (f"anybody:{TOKEN}", f":{TOKEN}", f"{TOKEN}:", f"tökén:{TOKEN}"):
+            assert is_ours(ask("/simple/acme-common/", login)), login
+        for login in (TOKEN, f"{TOKEN}:x", f"{TOKEN}:{TOKEN}x", "reader:reader", "reader:reader."):
+            assert ask("/simple/acme-common/", login).status == 401, login
+
+
+def test_expired_and_revoked_tokens_of_many(cdn: Edge, ours: Library, pypi: Hostile) -> None:
+    soon = int(time.time()) + 3
+    with cdn(ours.index.url, pypi.url, [f"r{number}.secret" for number in range(200)]) as ask:
+        store = Store(cdn.folder / "store.json")
+        kept = store.read()
+        assert len(kept) == 200
+        kept["expired"] = f"{digest_of('expired.secret')} {soon - 4}"
+        kept["ending"] = f"{digest_of('ending.secret')} {soon}"
+        kept["odd"] = digest_of("odd.secret")
+        store.write(kept)
+
+        def status(token: str) -> int:
+            return ask("/simple/acme-common/", f"reader:{token}").status
+
+        assert {status(f"r{number}.secret") for number in range(0, 200, 20)} == {200}
+        assert [status(f"{name}.secret") for name in ("expired", "odd", "r200")] == [401] * 3
+        # Another's digest is nobody else's.
+        assert status("r1.secret2") == status("r1.r2.secret") == status(kept["r1"][:64]) == 401
+        assert status("ending.secret") == 200
+        del kept["r7"]
+        store.write(kept)
+        assert [status("r7.secret"), status("r8.secret")] == [401, 200]
+        time.sleep(max(0, soon - time.time()) + 0.1)
+        assert status("ending.secret") == 401
+
+
+def test_no_store_is_no_entry(cdn: Edge, ours: Library, pypi: Hostile) -> None:
+    with cdn(ours.index.url, pypi.url, [TOKEN]) as ask:
+        Store(cdn.folder / "store.json").file.unlink()
+        assert ask("/simple/acme-common/", f"reader:{TOKEN}").status == 401
+
+
+def test_pages_of_pypi_are_kept_by_what_was_asked_for(
+    cdn: Edge, ours: Library, pypi: Hostile
+) -> None:
+    with cdn(ours.index.url, pypi.url) as ask:
+        path, _ = ask.follow("/simple/from-pypi/")
+        assert path == "/pypi/simple/from-pypi/"
+        ask(path, Accept="text/html")
+        assert [each["Accept"] for each in pypi.headers] == [JSON["Accept"], "text/html"]
+        # Nobody is led there for a name of ours, and nothing but pages is there.
+        for other in ("/pypi/", "/pypi/simple/", "/pypi/simple/a/b/", "/pypi/simple/A/", "/pypi/x"):
+            assert ask(other).status == 404, other
