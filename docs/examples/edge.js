@@ -62,14 +62,13 @@ function decoded(text) {
 
 // Tell whether an Authorization header has a token that is valid now.
 async function isKnown(header) {
-    const found = /^basic +([A-Za-z0-9+/]{1,400}={0,2})$/i.exec(header ? header.value : '');
-    if (!found) {
+    const sent = /^basic +([A-Za-z0-9+/]{1,400}={0,2})$/i.exec(header ? header.value : '');
+    const login = /^([^:]*):(.*)$/.exec(sent ? Buffer.from(sent[1], 'base64').toString() : '');
+    if (!login) {
         return false;
     }
-    const login = Buffer.from(found[1], 'base64').toString();
-    const colon = login.indexOf(':');
     // Some tools send a token as the user, with an empty password.
-    const token = login.slice(colon + 1) || login.slice(0, Math.max(colon, 0));
+    const token = login[2] || login[1];
     const name = token.split('.')[0];
     if (!/^[a-z0-9-]{1,64}$/.test(name)) {
         return false;
