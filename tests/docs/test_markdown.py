@@ -19,6 +19,7 @@ RUN_BY = {
     "CONTRIBUTING.md": ["docs/test_markdown.py"],
     "docs/consumers.md": ["clients/test_matrix.py"],
     "docs/customising.md": ["template/test_customising.py"],
+    "docs/edge.md": ["docs/test_edge.py"],
     "docs/operations.md": ["docs/test_operations.py"],
     "docs/sharing.md": ["workflows/test_sharing.py"],
     "generated README.md": ["clients/test_install_text.py"],

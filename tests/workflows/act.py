@@ -54,7 +54,13 @@ class Clone:
     def __init__(self, library: Library, access: str = "public") -> None:
         """Bake it, fill in its workflows, commit, push main."""
         folder, index = library.root, library.index
-        self.folder = bake(folder, starter="empty", bucket=index.bucket, access=access)
+        self.folder = bake(
+            folder,
+            starter="empty",
+            bucket=index.bucket,
+            access=access,
+            edge="https://packages.acme.example" if access == "token" else "",
+        )
         self.origin = folder / "origin.git"
         for path in (self.folder / ".github" / "workflows").iterdir():
             path.write_text(fill(path.read_text(), index.address(LIST), access))
@@ -109,6 +115,7 @@ class Runner:
     variables: Mapping[str, str] = field(default_factory=lambda: {"S3INDEX_ROLE": ROLE})
     private: bool = True
     tampers: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, clone: Clone, ref: str) -> Run:
         """Run the release of a pushed tag to its end."""
@@ -138,6 +145,7 @@ class Runner:
             f"--local-repository={use}={ACTIONS / name}" for use, name in used if use != ACTION
         ]
         command += [f"--var={name}={value}" for name, value in self.variables.items()]
+        command += [f"--secret={name}={value}" for name, value in self.secrets.items()]
         environment = {
             "REHEARSAL_ARTIFACTS": str(self.folder / "artifacts"),
             "REHEARSAL_ORIGIN": clone.origin.as_uri(),
