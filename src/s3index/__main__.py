@@ -32,7 +32,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-tokens = typer.Typer(no_args_is_help=True, help="Readers' tokens, for the edge on AWS.")
+tokens = typer.Typer(
+    no_args_is_help=True,
+    help="Add, list and revoke readers' tokens of the edge on AWS.",
+    epilog="Example: s3index token add alice-laptop",
+)
 app.add_typer(tokens, name="token")
 
 ROOT = Path()
@@ -231,7 +235,7 @@ def add_token(
         )
 
 
-@tokens.command("list")
+@tokens.command("list", epilog="Example: s3index token list")
 def list_tokens() -> None:
     """List the tokens by name, with the day on which each expires."""
     with output.refusals(), _tokens() as store:

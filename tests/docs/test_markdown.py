@@ -17,7 +17,7 @@ from tests.template.baking import TEMPLATE, bake, python, run
 RUN_BY = {
     "README.md": ["docs/test_readme.py"],
     "CONTRIBUTING.md": ["docs/test_markdown.py"],
-    "docs/consumers.md": ["clients/test_matrix.py"],
+    "docs/consumers.md": ["clients/test_matrix.py", "clients/test_tools.py"],
     "docs/customising.md": ["template/test_customising.py"],
     "docs/edge.md": ["docs/test_edge.py"],
     "docs/operations.md": ["docs/test_operations.py"],
