@@ -8,7 +8,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from s3index import pages, refresh, site
-from s3index.distribution import Distribution
+from s3index.distribution import Distribution, new_md5
 from s3index.pages import ProjectPage
 from s3index.settings import Index
 from tests.distributions import core_metadata
@@ -123,6 +123,7 @@ def _distribution(name: str, version: str, suffix: str) -> Distribution:
         version=Version(version),
         size=len(filename),
         sha256=sha256(filename.encode()).hexdigest(),
+        md5=new_md5(filename.encode()).hexdigest(),
         requires_python=">=3.11",
         metadata=metadata if suffix.endswith(".whl") else None,
     )

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from moto import backends
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -19,6 +20,15 @@ from werkzeug.serving import make_server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+def quicken() -> None:
+    """Halve the time of a request: moto lists its own folder and drops the connection for each."""
+    modules = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: modules
+    MotoRequestHandler.protocol_version = "HTTP/1.1"
+    MotoRequestHandler.disable_nagle_algorithm = True
+
 
 _moto = DomainDispatcherApplication(create_backend_app)
 _lock = threading.Lock()
@@ -31,6 +41,7 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
 
 
 if __name__ == "__main__":
+    quicken()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server(
         "127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler

@@ -6,46 +6,49 @@ folder that is not a project's.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
+from functools import partial
 
 from packaging.utils import canonicalize_version
 from packaging.version import InvalidVersion, Version
 
 from s3index import pages, site
-from s3index.distribution import parse_filename
+from s3index.distribution import new_md5, parse_filename
 from s3index.errors import Refused
 from s3index.pages import Claim, File, Malformed, ProjectPage
 from s3index.refresh import Objects, organization_page
-from s3index.settings import NAME, Index
-from s3index.steps import Facts, Get, Stat, Steps, Stored, ask, get_all
+from s3index.settings import LIST, NAME, Index
+from s3index.steps import Facts, List, Listed, Stat, Steps, Stored, ask, get_all
 
 TOGETHER = 64
 """Projects that are looked at in one batch: what they hold has to fit into memory."""
+
+
+Listing = Mapping[str, Listed]
 
 
 @dataclass
 class Observed:
     """A project as the bucket has it.
 
-    `keys` are those of its folder, `objects` what is derived from its page, `claims` {canonical
-    version: claim}, `facts` {key: what the server says of a distribution}, `metadata` {key:
-    core metadata beside a wheel}, `owner` the team that has the name in the organisation's
-    namespace. `findings`, `lost` (findings that nothing in the bucket can mend) and `notes` grow
-    while it is judged.
+    `listed` are the objects of its folder, `objects` what is derived from its page and `rendered`
+    what should be, `claims` {version: claim}, `facts` {key: what the server says of a distribution
+    or its core metadata}, `owner` the team that has the name in the organisation's namespace.
+    `findings`, `lost` (findings that nothing in the bucket can mend) and `notes` grow while it is
+    judged.
     """
 
     name: str
-    keys: frozenset[str]
+    listed: Listing
     stored: Stored | None
     page: ProjectPage | None
-    objects: Objects
     claims: dict[Version, Claim]
-    owner: str | None
+    findings: list[str]
+    objects: Objects = field(default_factory=dict)
+    rendered: Mapping[str, bytes] = field(default_factory=dict)
+    owner: str | None = None
     facts: dict[str, Facts | None] = field(default_factory=dict)
-    metadata: Objects = field(default_factory=dict)
-    findings: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -55,51 +58,76 @@ class Observed:
         return self.stored is None or not self.stored.body
 
 
-def folders(keys: Collection[str], index: Index) -> tuple[set[str], list[str]]:
-    """Return the projects that have a folder among a team's keys, and the keys of nothing known."""
-    names, foreign = set(), []
-    for key in keys:
-        path = key.removeprefix(index.team_list)
-        name, slash, _ = path.partition("/")
+def listing(index: Index, project: str | None = None) -> list[List]:
+    """Return the requests for all keys of a team and the organisation, or of one project alone."""
+    prefixes = (
+        [index.team_list, LIST, index.site("simple/")]
+        if project is None
+        else [index.project_page(project), *site.project_keys(index, project)]
+    )
+    return [List(prefix) for prefix in prefixes]
+
+
+def folders(keys: Listing, index: Index) -> tuple[dict[str, dict[str, Listed]], list[str]]:
+    """Return the objects of each project's folder, {project: {key: …}}, and the other keys."""
+    found: dict[str, dict[str, Listed]] = {}
+    foreign = []
+    for key, listed in keys.items():
+        if not key.startswith(index.team_list):
+            continue
+        name, slash, _ = key.removeprefix(index.team_list).partition("/")
         if slash and re.fullmatch(NAME, name):
-            names.add(name)
+            found.setdefault(name, {})[key] = listed
         elif key not in (index.team_list, index.constraints):
             foreign.append(key)
-    return names, foreign
+    return found, foreign
 
 
 def observe(
-    names: Sequence[str], index: Index, keys: Collection[str], *, deep: bool
+    folders: Mapping[str, Listing], index: Index, keys: Listing, *, deep: bool
 ) -> Steps[list[Observed]]:
-    """Read what the bucket holds of projects, in two round trips; `keys` are those of the team."""
+    """Read what the bucket holds of projects, given what was listed of each and in all.
+
+    What a listing shows with the MD5 of what should be there is not asked for, unless `deep`.
+    """
     wanted: list[str] = []
-    folder: dict[str, frozenset[str]] = {}
-    for name in names:
+    for name, folder in folders.items():
         page = index.project_page(name)
-        folder[name] = frozenset(key for key in keys if key.startswith(page))
-        claims = [key for key in folder[name] if _claimed_version(key.removeprefix(page))]
-        wanted += [page, *site.project_keys(index, name), *claims]
+        wanted += [page, *(key for key in folder if _claimed_version(key.removeprefix(page)))]
     objects = yield from get_all(wanted)
-    found = [_observed(name, folder[name], index, objects) for name in names]
-    # A release that was made since the keys were listed has its files, too: what pages and claims
-    # name is asked for, listed or not.
-    files = {one.name: _distributions(one, index) for one in found}
-    wheels = {one.name: [f"{key}.metadata" for key in _wheels(one, index)] for one in found}
-    stats = [Stat(key, deep) for keys in files.values() for key in keys]
-    metadata = [Get(key) for keys in wheels.values() for key in keys]
-    replies = iter((yield from ask([*stats, *metadata])))
+    found = [_observed(name, folder, index, objects) for name, folder in folders.items()]
+    rendered = site.project_site([one.page for one in found if one.page], index)
+    derived: dict[str, Stored | None] = {
+        key: Stored(body, listed.etag)
+        for key, body in rendered.items()
+        if (listed := keys.get(key)) and listed.etag == new_md5(body).hexdigest()
+    }
+    site_keys = {one.name: site.project_keys(index, one.name) for one in found}
+    derived |= yield from get_all(
+        [key for keys in site_keys.values() for key in keys if key not in derived]
+    )
+    stats = []
     for one in found:
-        one.facts = dict(zip(files[one.name], replies, strict=False))
-    for one in found:
-        one.metadata = dict(zip(wheels[one.name], replies, strict=False))
+        one.objects = {key: derived[key] for key in site_keys[one.name]}
+        one.rendered = {key: rendered[key] for key in one.objects if one.page}
+        owned = index.organization_page(one.name)
+        if stored := one.objects[owned]:
+            one.owner = read(stored, partial(pages.owner, key=owned), owned, one.findings)
+        one.facts = {} if deep else _listed_facts(one, index)
+        # A release that was made since the keys were listed has its files, too: what pages and
+        # claims name is asked for, listed or not.
+        stats += [(one, key) for key in _named_keys(one, index) if key not in one.facts]
+    replies = yield from ask([Stat(key, deep) for _, key in stats])
+    for (one, key), facts in zip(stats, replies, strict=True):
+        one.facts[key] = facts
     return found
 
 
-def chunks(names: Collection[str]) -> Iterator[list[str]]:
-    """Return names, sorted, in lists of what is looked at together."""
+def chunks(names: Collection[str], folders: Mapping[str, Listing]) -> Iterator[dict[str, Listing]]:
+    """Return what is listed of each project, in parts of what is looked at together."""
     ordered = sorted(names)
     for start in range(0, len(ordered), TOGETHER):
-        yield ordered[start : start + TOGETHER]
+        yield {name: folders.get(name, {}) for name in ordered[start : start + TOGETHER]}
 
 
 def should_be(one: Observed, index: Index) -> list[File]:
@@ -133,8 +161,8 @@ def should_be(one: Observed, index: Index) -> list[File]:
     names = {file.filename for file in listed} | claimed
     one.notes += [
         f"{key}: stored, but part of no release"
-        for key, facts in one.facts.items()
-        if facts and key.rpartition("/")[2] not in names
+        for key in one.listed
+        if _is_distribution(key, one) and key.rpartition("/")[2] not in names
     ]
     files = [file for file in listed if _present(file, one, index)]
     if one.missing and files:
@@ -148,7 +176,7 @@ def unclaimed(one: Observed, files: Collection[File], index: Index) -> list[Clai
     for version in sorted({file.version for file in files} - one.claims.keys()):
         entries = [file for file in files if file.version == version]
         times = [file.upload_time for file in entries if file.upload_time]
-        free = index.claim(one.name, version) not in one.keys
+        free = index.claim(one.name, version) not in one.listed
         if free and times and all(_is_stored(file, one, index) for file in entries):
             plain = pages.in_order(pages.yanked(file, False) for file in entries)
             found.append(Claim(one.name, str(version), plain, min(times), plain[0].uploaded_by))
@@ -169,36 +197,25 @@ def read(
         return None
 
 
-def _observed(name: str, keys: frozenset[str], index: Index, objects: Objects) -> Observed:
+def _observed(name: str, listed: Listing, index: Index, objects: Objects) -> Observed:
     key = index.project_page(name)
     findings: list[str] = []
     stored = objects[key]
     page = None
     if stored and stored.body:
-        page = read(stored, lambda body: pages.parse_project(body, key, name), key, findings)
+        page = read(stored, partial(pages.parse_project, key=key, name=name), key, findings)
     claims = {}
-    for path in sorted(keys):
-        version = _claimed_version(path.removeprefix(key))
-        if version is None:
-            continue
-        claim = read(
-            objects[path],
-            lambda body, path=path, version=version: pages.parse_claim(body, path, name, version),  # type: ignore[misc]
-            path,
-            findings,
-        )
-        if claim:
-            claims[version] = claim
-    derived = {path: objects[path] for path in site.project_keys(index, name)}
-    owned = index.organization_page(name)
-    owner = None
-    if derived[owned]:
-        owner = read(derived[owned], lambda body: pages.owner(body, owned), owned, findings)
-    one = Observed(name, keys, stored, page, derived, claims, owner, findings=findings)
+    for path in listed:
+        if version := _claimed_version(path.removeprefix(key)):
+            parse = partial(pages.parse_claim, key=path, name=name, version=version)
+            if claim := read(objects[path], parse, path, findings):
+                claims[version] = claim
+    one = Observed(name, listed, stored, page, claims, findings)
     one.notes += [
         f"{path}: nothing that this publisher writes"
-        for path in sorted(keys - {key})
-        if not _claimed_version(path.removeprefix(key))
+        for path in listed
+        if path != key
+        and not _claimed_version(path.removeprefix(key))
         and not _is_distribution(path.removesuffix(".metadata"), one)
     ]
     return one
@@ -223,16 +240,23 @@ def _is_distribution(key: str, one: Observed) -> bool:
         return False
 
 
-def _distributions(one: Observed, index: Index) -> list[str]:
-    """Return the keys of the wheels and sdists that are in a folder, or that anything names."""
-    stored = {key for key in one.keys if _is_distribution(key, one)}
-    return sorted(stored | {index.file(one.name, file.filename) for file in _named(one, index)})
+def _named_keys(one: Observed, index: Index) -> set[str]:
+    """Return the keys of all files that a page or a claim names, and of their core metadata."""
+    files = {index.file(one.name, file.filename): file for file in _named(one, index)}
+    return files.keys() | {f"{key}.metadata" for key, file in files.items() if file.core_metadata}
 
 
-def _wheels(one: Observed, index: Index) -> list[str]:
-    """Return the keys of the wheels whose core metadata a page or a claim names."""
-    files = (file for file in _named(one, index) if file.core_metadata)
-    return sorted({index.file(one.name, file.filename) for file in files})
+def _listed_facts(one: Observed, index: Index) -> dict[str, Facts | None]:
+    """Return the facts of what a listing shows with the MD5 that a claim has of it."""
+    facts: dict[str, Facts | None] = {}
+    for claim in one.claims.values():
+        for file in claim.files:
+            key = index.file(one.name, file.filename)
+            for path, digest in ((key, file.digest), (f"{key}.metadata", file.metadata_digest)):
+                listed, md5 = one.listed.get(path), claim.md5.get(path.rpartition("/")[2])
+                if listed and digest and listed.etag == md5:
+                    facts[path] = Facts(listed.size, digest)
+    return facts
 
 
 def _named(one: Observed, index: Index) -> list[File]:
@@ -280,9 +304,9 @@ def metadata_problem(file: File, one: Observed, index: Index) -> str | None:
     key = index.file(one.name, file.filename)
     if not file.core_metadata or one.facts.get(key) is None:
         return None
-    stored, digest = one.metadata.get(f"{key}.metadata"), file.metadata_digest
-    if stored is None:
+    facts, digest = one.facts.get(f"{key}.metadata"), file.metadata_digest
+    if facts is None:
         return "missing"
-    if digest and sha256(stored.body).hexdigest() != digest:
+    if digest and facts.sha256 != digest:
         return "stored with another SHA-256 than listed"
     return None

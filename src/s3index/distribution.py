@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,8 +52,8 @@ DAMAGED = (
 class Distribution:
     """One wheel or sdist on disk, read and checked.
 
-    `sha256` is hexadecimal, `size` in bytes; `metadata` is a wheel's METADATA as it stands in
-    the archive (PEP 658), None for an sdist.
+    `sha256` and `md5` are hexadecimal, `size` in bytes; `metadata` is a wheel's METADATA as it
+    stands in the archive (PEP 658), None for an sdist.
     """
 
     path: Path
@@ -62,6 +62,7 @@ class Distribution:
     version: Version
     size: int
     sha256: str
+    md5: str
     requires_python: str | None
     metadata: bytes | None
 
@@ -69,6 +70,10 @@ class Distribution:
     def is_pure(self) -> bool:
         """Tell whether every platform can install it: a pure-Python wheel, or an sdist."""
         return self.filename.endswith(("-none-any.whl", ".tar.gz"))
+
+
+new_md5 = partial(hashlib.md5, usedforsecurity=False)
+"""MD5, which S3 names a content by; what has to be right is held to its SHA-256."""
 
 
 def read(path: Path) -> Distribution:
@@ -95,6 +100,8 @@ def read(path: Path) -> Distribution:
             )
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        etag = hashlib.file_digest(file, new_md5).hexdigest()
     requires_python = metadata.requires_python
     # A longer one could be written on a page, but not be read from it.
     if max(len(project), len(str(version))) > LONGEST_NAME:
@@ -110,6 +117,7 @@ def read(path: Path) -> Distribution:
         version=version,
         size=size,
         sha256=digest,
+        md5=etag,
         requires_python=None if requires_python is None else str(requires_python),
         metadata=content if wheel else None,
     )

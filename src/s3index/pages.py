@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
-from s3index.distribution import LONGEST_NAME, Distribution, parse_filename
+from s3index.distribution import LONGEST_NAME, Distribution, new_md5, parse_filename
 from s3index.distribution import LONGEST_TEXT as LONGEST_TEXT
 from s3index.errors import Refused
 from s3index.settings import NAME
@@ -145,7 +145,8 @@ class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "upl
     """What a release consists of: created once, before its files, and never changed.
 
     `files` are the entries of the project page as they were when the release was made,
-    `uploaded_by` says who made it, `commit` of which commit, `time` when, in UTC.
+    `uploaded_by` says who made it, `commit` of which commit, `time` when, in UTC. `md5` has the
+    hexadecimal MD5 of each object, core metadata included: S3 lists most by it.
     """
 
     name: Name
@@ -154,6 +155,7 @@ class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "upl
     time: Time
     uploaded_by: Line | None = None
     commit: Line | None = None
+    md5: dict[str, str] = {}
 
     @property
     def digests(self) -> dict[str, tuple[str, str | None]]:
@@ -310,7 +312,13 @@ def new_claim(
     said = " ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word)
     entries = tuple(_entry(file, time, line(said)) for file in found)
     name, version = found[0].project, str(found[0].version)
-    return Claim(name, version, in_order(entries), time, line(uploaded_by), line(commit))
+    md5 = {file.filename: file.md5 for file in found}
+    md5 |= {
+        f"{file.filename}.metadata": new_md5(file.metadata).hexdigest()
+        for file in found
+        if file.metadata is not None
+    }
+    return Claim(name, version, in_order(entries), time, line(uploaded_by), line(commit), md5)
 
 
 def line(text: str | None) -> str | None:

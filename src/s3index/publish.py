@@ -40,7 +40,7 @@ from s3index.refresh import (
     serial_of,
 )
 from s3index.settings import Index
-from s3index.steps import Get, List, Put, Stat, Steps, Stored, ask, gather, get_all
+from s3index.steps import Get, List, Listed, Put, Stat, Steps, Stored, ask, gather, get_all
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -218,8 +218,8 @@ def change(
     return written or any(refreshed)
 
 
-def metadata_put(key: str, body: bytes, stored: Stored | None) -> Put:
-    """Return the request that stores a wheel's core metadata (PEP 658) beside it."""
+def metadata_put(key: str, body: bytes, stored: Listed | None) -> Put:
+    """Return the request that stores a wheel's core metadata (PEP 658) beside it, as listed."""
     digest, etag = sha256(body).hexdigest(), stored.etag if stored else None
     return Put(key, body, digest, "text/plain; charset=utf-8", IMMUTABLE, etag)
 

@@ -30,8 +30,7 @@ from s3index.refresh import (
 )
 from s3index.settings import LIST, NAME, Index
 from s3index.steps import CoreMetadata, Put, Steps, Stored, ask, gather, get_all
-from s3index.steps import List as ListKeys
-from s3index.verify import Report, expected_records, listed_names, records_of
+from s3index.verify import Report, expected_records, listed_keys, listed_names, records_of
 
 
 def repair(index: Index) -> Steps[list[str]]:
@@ -49,24 +48,23 @@ def repair(index: Index) -> Steps[list[str]]:
 def _attempt(index: Index) -> Steps[list[str] | None]:
     """Repair once; return None if another publisher won a swap."""
     both = scopes(index)
-    lists, [keys, namespace] = yield from gather(
-        get_all([key for scope in both for key in scope.keys]),
-        ask([ListKeys(index.team_list), ListKeys(LIST)]),
+    lists, keys = yield from gather(
+        get_all([key for scope in both for key in scope.keys]), listed_keys(index)
     )
     listed = {scope.key: records_of(scope, lists, Report()) for scope in both}
     made = _made(both, lists, listed, index)
     folders, _ = audit.folders(keys, index)
     released = listed_names(listed, index) | made.keys()
-    names = folders | released
+    names = folders.keys() | released
     left: list[str] = []
     read: dict[str, ProjectPage] = {}
-    for chunk in audit.chunks(names):
+    for chunk in audit.chunks(names, folders):
         observed = yield from audit.observe(chunk, index, keys, deep=False)
         found = yield from _repair_projects(observed, index, made, released, left)
         if found is None:
             return None
         read |= found
-    others = yield from _other_teams(namespace, names | listed[LIST].keys(), index)
+    others = yield from _other_teams(keys, names | listed[LIST].keys(), index)
     puts = []
     for scope in both:
         known = {**_kept(scope, lists), **({} if scope.team else others), **listed[scope.key]}
@@ -103,19 +101,19 @@ def _kept(scope: Scope, lists: Objects) -> Records:
 
 
 def _other_teams(
-    namespace: Collection[str], known: Collection[str], index: Index
+    keys: Collection[str], known: Collection[str], index: Index
 ) -> Steps[dict[str, Record]]:
     """Return the records of other teams' projects that the organisation's list has lost."""
-    keys = {
+    projects = {
         key: key.removeprefix(LIST).rstrip("/")
-        for key in namespace
+        for key in keys
         if re.fullmatch(rf"{LIST}{NAME}/", key)
     }
-    lost = [key for key, name in keys.items() if name not in known]
+    lost = [key for key, name in projects.items() if name not in known]
     records = {}
     for key, stored in (yield from get_all(lost)).items():
         try:
-            page = organization_page(key, stored, keys[key]) if stored else None
+            page = organization_page(key, stored, projects[key]) if stored else None
         except Malformed:
             continue
         if page and page.files and page.meta.team != index.team:
@@ -139,6 +137,7 @@ def _repair_projects(
     first: list[Put] = []
     puts: list[Put] = []
     there: dict[str, Stored | None] = {}
+    rendered: dict[str, bytes] = {}
     for one in observed:
         key = index.project_page(one.name)
         files = audit.should_be(one, index)
@@ -157,11 +156,14 @@ def _repair_projects(
         ]
         first += yield from _metadata(one, files, index)
         puts.append(page_put(key, page, one.stored))
-        there |= {key: one.stored, **one.metadata, **one.objects}
+        there |= {key: one.stored, **one.objects}
+        rendered |= one.rendered
     # What a page names is there before the page.
     if not ((yield from _write(first, there)) and (yield from _write(puts, there))):
         return None
-    rendered = site.project_site(found.values(), index)
+    read = {one.name: one.page for one in observed}
+    changed = [page for page in found.values() if page != read[page.name]]
+    rendered |= site.project_site(changed, index)
     derived = [derived_put(key, body, there[key]) for key, body in rendered.items()]
     return found if (yield from _write(derived, there)) else None
 
@@ -183,7 +185,7 @@ def _metadata(one: Observed, files: Sequence[File], index: Index) -> Steps[list[
     keys = [index.file(one.name, file.filename) for file in wheels]
     bodies = yield from ask([CoreMetadata(key) for key in keys])
     return [
-        metadata_put(f"{key}.metadata", body, one.metadata.get(f"{key}.metadata"))
+        metadata_put(f"{key}.metadata", body, one.listed.get(f"{key}.metadata"))
         for key, body, file in zip(keys, bodies, wheels, strict=True)
         if body and file.metadata_digest in (None, sha256(body).hexdigest())
     ]

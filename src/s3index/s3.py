@@ -30,6 +30,7 @@ from s3index.steps import (
     Facts,
     Get,
     List,
+    Listed,
     Put,
     Request,
     Stat,
@@ -132,7 +133,11 @@ class Bucket:
             case List(prefix):
                 pages = self._s3.get_paginator("list_objects_v2")
                 found = pages.paginate(Bucket=self.name, Prefix=prefix)
-                return [item["Key"] for page in found for item in page.get("Contents", [])]
+                return {
+                    item["Key"]: Listed(item["Size"], item["ETag"].strip('"'))
+                    for page in found
+                    for item in page.get("Contents", [])
+                }
 
     def _get(self, key: str) -> Stored | None:
         def read() -> Stored:

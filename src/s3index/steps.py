@@ -58,7 +58,7 @@ class CoreMetadata:
 
 @dataclass(frozen=True)
 class List:
-    """List what is stored under a prefix; the reply is a list of keys."""
+    """List what is stored under a prefix; the reply is {key: Listed}, in the order of keys."""
 
     prefix: str
 
@@ -87,6 +87,17 @@ class Facts:
 
     size: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it: size in bytes, ETag without quotes.
+
+    The ETag of what one PUT wrote is the content's MD5, unless a key of KMS encrypts it.
+    """
+
+    size: int
+    etag: str
 
 
 Steps = Generator[Sequence[Request], list[Any], T]

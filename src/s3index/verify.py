@@ -13,8 +13,7 @@ from s3index.audit import Observed
 from s3index.pages import ProjectPage, Records
 from s3index.refresh import Objects, Scope, scopes
 from s3index.settings import Index
-from s3index.steps import List as ListKeys
-from s3index.steps import Steps, ask, gather, get_all
+from s3index.steps import Listed, Steps, ask, gather, get_all
 
 
 @dataclass
@@ -32,27 +31,23 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
     at the same time can show as a release that was not finished.
     """
     report, both = Report(), scopes(index)
-    prefix = index.project_page(project) if project else index.team_list
-    lists, [keys] = yield from gather(
-        get_all([key for scope in both for key in scope.keys]), ask([ListKeys(prefix)])
+    lists, keys = yield from gather(
+        get_all([key for scope in both for key in scope.keys]), listed_keys(index, project)
     )
+    folders, foreign = audit.folders(keys, index)
     listed = {scope.key: records_of(scope, lists, report) for scope in both}
     if project:
         names = {project}
     else:
-        names, foreign = audit.folders(keys, index)
         report.notes += [f"{key}: not in a project's folder" for key in foreign]
-        names |= listed_names(listed, index)
+        names = folders.keys() | listed_names(listed, index)
     read: dict[str, ProjectPage] = {}
-    for chunk in audit.chunks(names):
-        observed = yield from audit.observe(chunk, index, keys, deep=deep)
-        for one in observed:
+    for chunk in audit.chunks(names, folders):
+        for one in (yield from audit.observe(chunk, index, keys, deep=deep)):
             _judge(one, index, released=any(_released(one.name, listed[key]) for key in listed))
             read |= {one.name: one.page} if one.page else {}
-        rendered = site.project_site([one.page for one in observed if one.page], index)
-        for one in observed:
-            own = {key: stored for key, stored in one.objects.items() if key in rendered}
-            report.findings += [*one.findings, *one.lost, *_differences(own, rendered)]
+            wrong = _differences(one.objects, one.rendered) if one.page else ()
+            report.findings += [*one.findings, *one.lost, *wrong]
             report.notes += one.notes
     for scope in both:
         there = listed[scope.key]
@@ -68,6 +63,14 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
         if records:
             report.findings += _differences(derived, scope.render(records, index))
     return report
+
+
+def listed_keys(index: Index, project: str | None = None) -> Steps[dict[str, Listed]]:
+    """List what is stored of a team and in the organisation's namespace, or of one project."""
+    found: dict[str, Listed] = {}
+    for keys in (yield from ask(audit.listing(index, project))):
+        found |= keys
+    return found
 
 
 def records_of(scope: Scope, objects: Objects, report: Report) -> dict[str, pages.Record]:
@@ -128,7 +131,7 @@ def _judge(one: Observed, index: Index, *, released: bool) -> None:
     if one.missing and not files:
         if released:
             one.lost.append(f"{key}: missing, and nothing says what it listed; bring it back")
-        elif one.keys and not one.claims:
+        elif one.listed and not one.claims:
             one.notes.append(f"{key}: a folder that is not a project's")
         return
     if one.page and not one.findings and not one.lost and pages.in_order(files) != one.page.files:

@@ -37,6 +37,8 @@ from tests.world import Library
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.full
+
 FOLDER = "packages/devtools/acme-common/"
 WHEEL = f"{FOLDER}acme_common-0.1.0-py3-none-any.whl"
 CLAIM = f"{FOLDER}release-0.1.json"

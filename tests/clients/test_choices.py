@@ -22,6 +22,8 @@ from tests.distributions import core_metadata, wheel
 from tests.protocol.failing import fails
 from tests.world import Library, at, release
 
+pytestmark = pytest.mark.full
+
 # What is asked for, and the version that has to come.
 PICKED = {
     "acme-yanked": "1.0",

@@ -22,6 +22,8 @@ from tests.world import Library, at, release
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.full
+
 OLD = "2020-01-01T00:00:00Z"
 # The version that is there for who asks for releases from before then.
 BEFORE = {

@@ -22,6 +22,8 @@ from tests.protocol.failing import fails
 from tests.protocol.standin import Answer
 from tests.world import Library, at, release
 
+pytestmark = pytest.mark.full
+
 STOPPED = "returned a 403 Forbidden error, but uv received a successful response from another"
 REMEDY = "consider adding `ignore-error-codes = [403]` to the index's `[[tool.uv.index]]` entry"
 NAME = "acme-packages"

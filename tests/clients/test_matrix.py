@@ -342,7 +342,7 @@ POETRY_WAYS = {
 
 
 WAYS = {"## pip": PIP_WAYS, "## uv": UV_WAYS, "## Poetry": POETRY_WAYS}
-FAST = {"23.2", "newest"}
+FAST = {"newest"}
 MAIN = {"constraints", "extra", "build requirement, both variables", "every release yanked"}
 """What of pip's table `make test` runs; all of uv's, none of Poetry's."""
 

@@ -16,6 +16,8 @@ from tests.world import Library, at, objects, release
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.full
+
 NOTHING = "0 files and 0 pages fetched, 0 removed.\n"
 FOLDER = "packages/devtools/acme-common/"
 LONG = "a" * 251

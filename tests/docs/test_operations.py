@@ -92,6 +92,7 @@ def test_a_tag_is_made_and_pushed(shell: Shell, tmp_path: Path) -> None:
     assert run(["git", "tag"], tmp_path / "origin.git") == "v0.1.0\n"
 
 
+@pytest.mark.full
 def test_releasing_by_hand_twice(shell: Shell) -> None:
     build_too, publish_only = blocks(TEXT, BY_HAND)
     login, rest = build_too.split("\n", 1)

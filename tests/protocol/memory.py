@@ -15,7 +15,18 @@ from typing import Any
 
 from s3index.distribution import wheel_metadata
 from s3index.errors import Refused
-from s3index.steps import CoreMetadata, Facts, Get, List, Put, Request, Stat, Stored, Written
+from s3index.steps import (
+    CoreMetadata,
+    Facts,
+    Get,
+    List,
+    Listed,
+    Put,
+    Request,
+    Stat,
+    Stored,
+    Written,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,11 @@ class MemoryBucket:
             case Put():
                 return self._put(request)
             case List(prefix):
-                return sorted(key for key in self._objects if key.startswith(prefix))
+                return {
+                    key: Listed(len(body), _etag(body))
+                    for key, body in sorted(self._objects.items())
+                    if key.startswith(prefix)
+                }
         body = self._objects.get(request.key)
         if body is None:
             return None

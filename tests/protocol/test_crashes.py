@@ -220,6 +220,7 @@ KILLS = [("before", 1), ("after", 1), ("before", 3), ("before", 5), ("after", 5)
 """Of the PUTs of a release, the first is its claim, three are files, the fifth is its page."""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("when", "number"), KILLS)
 def test_a_killed_process(
     s3: "S3Client", library: Library, tmp_path: Path, when: str, number: int

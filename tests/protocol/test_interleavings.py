@@ -284,6 +284,7 @@ def round_over_http(n: int) -> tuple[Action, ...]:
     )[n % 4]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("rounds", [range(6), range(6, 12)], ids=repr)
 def test_schedules_over_http(rounds: range, library: Library) -> None:
     watch = Watch(library.index, Bucket(library.index).perform)

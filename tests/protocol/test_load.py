@@ -19,6 +19,8 @@ from tests.world import Library, at, objects, verified
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.full
+
 CROWD = 16
 FOLDER = "packages/devtools/acme-common/"
 
@@ -99,7 +101,6 @@ def check_index(s3: "S3Client", library: Library, versions: dict[str, list[str]]
     assert (report.findings, report.notes) == ([], [])
 
 
-@pytest.mark.full
 def test_sixteen_versions_of_a_project(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     versions = [f"0.{number}.0" for number in range(CROWD)]
     said = publish_at_once([at(library, version) for version in versions], tmp_path)
@@ -107,7 +108,6 @@ def test_sixteen_versions_of_a_project(s3: "S3Client", library: Library, tmp_pat
     check_retries(said)
 
 
-@pytest.mark.full
 def test_sixteen_projects_of_a_team(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     projects = [f"acme-{chr(ord('a') + number)}" for number in range(CROWD)]
     said = publish_at_once([at(library, "1.0", project) for project in projects], tmp_path)
@@ -149,7 +149,6 @@ def test_sixteen_builds_of_a_version(s3: "S3Client", library: Library, tmp_path:
     check_index(s3, library, {"acme-common": ["0.1.0"]})
 
 
-@pytest.mark.full
 def test_sixteen_teams_that_want_one_name(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     teams = [f"team-{number}" for number in range(CROWD)]
     said = publish_at_once([at(library, "0.1.0", team=team) for team in teams], tmp_path)

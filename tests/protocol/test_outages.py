@@ -209,6 +209,7 @@ def test_throttling_without_end(
     assert objects(s3, library.index) == {}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("hangs_up", [True, False], ids=["no answer", "an error"])
 def test_answers_that_get_lost(
     library: Library,

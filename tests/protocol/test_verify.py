@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ from s3index import site
 from s3index.publish import yank
 from s3index.repair import repair
 from s3index.s3 import Bucket
-from s3index.verify import verify
+from s3index.steps import Request
+from s3index.verify import Report, verify
 from tests.distributions import digest, sdist, wheel
+from tests.protocol import memory
+from tests.protocol.schedules import carry_out
 from tests.world import Library, at, objects, release, verified
 
 if TYPE_CHECKING:
@@ -228,6 +232,33 @@ def test_deep_does_not_trust_the_servers_digest(s3: "S3Client", published: Libra
     body = b"without a checksum of the server"
     s3.put_object(Bucket=published.index.bucket, Key=SDIST, Body=body)
     assert findings(published)[0].startswith(f"{SDIST}: released with SHA-256")
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["MD5 as ETag", "encrypted with KMS"])
+def test_what_the_listing_shows_is_not_asked_for(
+    s3: "S3Client", published: Library, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+) -> None:
+    if encrypted:
+        monkeypatch.setattr(memory, "_etag", lambda body: md5(b"salt" + body).hexdigest())
+    bucket = memory.MemoryBucket(objects(s3, published.index))
+    asked: list[str] = []
+
+    def perform(request: Request) -> object:
+        asked.append(getattr(request, "key", ""))
+        return bucket.perform(request)
+
+    def found() -> list[str]:
+        report: Report = carry_out(verify(published.index), perform)
+        return report.findings
+
+    assert found() == []
+    files = {key for key in asked if key.endswith((".whl", ".tar.gz", ".metadata"))}
+    assert len(files) == (7 if encrypted else 0)
+    assert (f"{SITE}simple/acme-other/" in asked) == encrypted
+    body = bucket.objects[WHEEL]
+    bucket.overwrite(WHEEL, body[:-1] + b"x")
+    bucket.overwrite("simple/acme-other/", b"{}")
+    assert {line.split(": ")[0] for line in found()} == {WHEEL, "simple/acme-other/"}
 
 
 def test_publish_after_repair(s3: "S3Client", published: Library, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.template.baking import ANSWERS, TEMPLATE, config_file, python, run
 
+pytestmark = pytest.mark.full
+
 FOLDER = TEMPLATE / "{{cookiecutter.project_slug}}"
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Developer Tools",
