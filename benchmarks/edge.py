@@ -100,7 +100,7 @@ def _installed(
         "uv": [str(BIN / "uv"), "pip", "install", "--no-cache", "--python", python],
     }[client]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PIP_CONFIG_FILE": os.devnull}
-    new = [BIN / "uv", "venv", "--quiet", "--clear", folder / "environment"]
+    new = [str(BIN / "uv"), "venv", "--quiet", "--clear", str(folder / "environment")]
     subprocess.run(new, env=environment, check=True)
     # What the edge asks of the bucket is not what a client fetches.
     counted = (bucket, pypi) if way == "directly" else (edge,)
