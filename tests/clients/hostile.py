@@ -105,6 +105,9 @@ def _handler(found: Hostile, files: dict[str, bytes]) -> type[BaseHTTPRequestHan
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            # As PyPI has them.
+            self.send_header("Cache-Control", "max-age=600, public")
+            self.send_header("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(body)
