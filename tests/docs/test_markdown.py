@@ -119,7 +119,8 @@ def test_the_commands_that_a_text_names_exist(file: Path, repository: Path) -> N
             rest = words[3:]
             words = ["s3index", *([] if rest and rest[0][0] != "-" else ["publish"]), *rest]
         if words[0] == "s3index":
-            named = [word for word in words[1:2] if word[0] != "-"]
+            deep = 3 if words[1:2] == ["token"] else 2
+            named = [word for word in words[1:deep] if word[0] != "-"]
             assert set(flags(words)) <= options("s3index", *named), command
         elif words[0] == "make":
             made = (TEMPLATE / "Makefile").read_text()
