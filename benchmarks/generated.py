@@ -15,7 +15,7 @@ from time import perf_counter
 from cookiecutter.main import cookiecutter
 
 from benchmarks.report import Rows, markdown
-from tests.template.baking import TEMPLATE, committed, config_file, pypi, run
+from tests.template.baking import TEMPLATE, committed, config_file, pypi, python, run
 
 BEFORE = "a1fa689"
 """The commit of version 0.2.0."""
@@ -93,11 +93,11 @@ def _repository(template: str, source: Path, folder: Path, publishing: int) -> R
         "POETRY_CACHE_DIR": str(folder / f"cache-{template}"),
         "VIRTUAL_ENV": "",
     }
-    run(["poetry", "lock"], project, environment)
+    run(python("poetry", "lock"), project, environment)
     lock = tomllib.loads((project / "poetry.lock").read_text())
     shutil.rmtree(folder / f"cache-{template}")
     started = perf_counter()
-    run(["poetry", "install"], project, environment)
+    run(python("poetry", "install"), project, environment)
     return Repository(
         template,
         len(listed),

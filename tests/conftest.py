@@ -1,7 +1,6 @@
 """What tests share: an S3 server over HTTP, a public bucket in it, and the publisher's settings."""
 
 import functools
-import json
 import logging
 import os
 import signal
@@ -9,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import boto3
@@ -22,13 +21,11 @@ from s3index.settings import Index
 from tests.access.administrator import repository, tell_moto
 from tests.protocol.standin import StandIn, standing_in, verifies_checksums
 from tests.s3server import quicken
-from tests.world import Library
+from tests.world import REGION, Library, readable
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
-
-REGION: Final = "eu-central-1"
 
 
 def pytest_configure() -> None:
@@ -92,16 +89,7 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "S3Client":
 def library(s3: "S3Client", endpoint: str, tmp_path: Path) -> Library:
     """Return acme-common 0.1.0 of team devtools, with a new bucket of its own."""
     bucket = f"acme-{uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    folders = ("packages", "simple", "dumb-pypi")
-    readers = {
-        "Effect": "Allow",
-        "Principal": "*",
-        "Action": "s3:GetObject",
-        "Resource": [f"arn:aws:s3:::{bucket}/{folder}/*" for folder in folders],
-    }
-    policy = {"Version": "2012-10-17", "Statement": [readers]}
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    readable(s3, bucket)
     index = Index("devtools", bucket, REGION, f"{endpoint}/{bucket}", endpoint)
     return Library(index, tmp_path)
 

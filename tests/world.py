@@ -1,10 +1,11 @@
 """What tests ask of the publisher and of the bucket."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -19,8 +20,23 @@ from s3index.verify import Report, verify
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+REGION: Final = "eu-central-1"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 """When tests' releases are made."""
+
+
+def readable(s3: "S3Client", bucket: str) -> None:
+    """Make a bucket whose objects everybody may read."""
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    folders = ("packages", "simple", "dumb-pypi")
+    readers = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": [f"arn:aws:s3:::{bucket}/{folder}/*" for folder in folders],
+    }
+    policy = {"Version": "2012-10-17", "Statement": [readers]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import poetry_plugin_pypi_mirror
@@ -51,10 +52,10 @@ def fill(
 class Clone:
     """A maintainer's clone of a generated library, and its origin."""
 
-    def __init__(self, library: Library, access: str = "public") -> None:
-        """Bake it, fill in its workflows, commit, push main."""
+    def __init__(self, library: Library, access: str = "public", baked: Path | None = None) -> None:
+        """Bake it, or take what is `baked`; fill in its workflows, commit, push main."""
         folder, index = library.root, library.index
-        self.folder = bake(
+        self.folder = baked or bake(
             folder,
             starter="empty",
             bucket=index.bucket,
@@ -95,9 +96,10 @@ class Clone:
 
 @dataclass
 class Run:
-    """What a run did: the result of each job that started, by its name, and all output."""
+    """What a run did: the result and the seconds of each job that started, and all output."""
 
     results: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     log: str = ""
 
 
@@ -116,6 +118,7 @@ class Runner:
     private: bool = True
     tampers: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
+    jobs: int = 2
 
     def run(self, clone: Clone, ref: str) -> Run:
         """Run the release of a pushed tag to its end."""
@@ -132,6 +135,7 @@ class Runner:
             *(Path(sys.executable).with_name("act"), "push", "--json", "--no-skip-checkout"),
             *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", happened),
             *("--action-cache-path", self.folder / "act", "--no-cache-server"),
+            *("--concurrent-jobs", str(self.jobs)),
             *("--workflows", ".github/workflows/release.yml"),
             *(f"--local-repository={ACTION}={template}", "--action-offline-mode"),
         ]
@@ -159,6 +163,8 @@ class Runner:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "POETRY_CACHE_DIR": str(self.cache / "poetry"),
             "POETRY_VIRTUALENVS_PATH": str(self.folder / "environments"),
+            "PIPX_HOME": str(self.folder / "pipx"),
+            "PIPX_BIN_DIR": str(self.folder / "bin"),
             "POETRY_PYPI_MIRROR_URL": pypi(),
             "MYPY_CACHE_DIR": str(self.cache / "mypy"),
             "PYTHONPATH": str(mirror),
@@ -176,7 +182,7 @@ class Runner:
         done = subprocess.run(
             command,
             cwd=clone.folder,
-            env=kept | {"HOME": str(self.folder)},
+            env=kept | {"HOME": str(self.folder), "PATH": f"{self.folder / 'bin'}:{kept['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -194,15 +200,20 @@ def _poetry_plugin(folder: Path) -> None:
 
 def _read(output: str) -> Run:
     run = Run()
+    started: dict[str, datetime] = {}
     for line in output.splitlines():
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:
             run.log += f"{line}\n"
             continue
+        # act pads the names of called jobs, and writes those of both workflows before them.
+        job, now = entry.get("job", "").rpartition("/")[2].strip(), entry.get("time")
+        if job and now:
+            now = datetime.fromisoformat(now)
+            run.seconds[job] = (now - started.setdefault(job, now)).total_seconds()
         if "jobResult" in entry:
-            # act pads the names of called jobs, and writes those of both workflows before them.
-            run.results[entry["job"].rpartition("/")[2].strip()] = entry["jobResult"]
+            run.results[job] = entry["jobResult"]
         # Colours, which click writes to any terminal, tear sentences apart.
         said = re.sub(r"\x1b\[[0-9;]*m", "", entry["msg"]).rstrip()
         run.log += f"{entry.get('job', 'act')}: {said}\n"
