@@ -43,6 +43,7 @@ lock: .venv/ready  ## take the newest versions: of development, of the action, o
 	@$(COMPILE) -o action/build.txt action/build.in
 	@$(COMPILE) -o tests/moving/servers.lock tests/moving/servers.in
 	@$(COMPILE) -o benchmarks/requirements.txt pyproject.toml benchmarks/requirements.in
+	@$(COMPILE) -o tests/clients/tools.lock tests/clients/tools.in
 
 clean:
 	rm -rf .venv*/ready .venv*/locked .venv .venv-bench .node

@@ -87,7 +87,16 @@ def table(choices: list[Choice]) -> Rows:
 
 @contextmanager
 def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Library]]:
-    """Publish into a moto server behind a proxy; yields a client, the proxy, and settings."""
+    """Publish into an index; yields what `open_index` does."""
+    with open_index() as (s3, proxy, ours):
+        _publish(ours, folder, megabytes)
+        open_to_all(s3, ours.index.bucket)
+        yield s3, proxy, ours
+
+
+@contextmanager
+def open_index() -> Iterator[tuple["S3Client", Proxy, Library]]:
+    """Run a moto server behind a proxy, with a bucket; yields a client, the proxy, and settings."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -108,8 +117,6 @@ def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Li
     s3 = boto3.client("s3", region_name=index.region)
     location = {"LocationConstraint": index.region}
     s3.create_bucket(Bucket=index.bucket, CreateBucketConfiguration=location)  # type: ignore[arg-type]
-    _publish(ours, folder, megabytes)
-    _open_to_all(s3, index.bucket)
     try:
         yield s3, proxy, ours
     finally:
@@ -127,7 +134,8 @@ def _publish(ours: Library, folder: Path, megabytes: int) -> None:
         release(at(ours, each), made)
 
 
-def _open_to_all(s3: "S3Client", bucket: str) -> None:
+def open_to_all(s3: "S3Client", bucket: str) -> None:
+    """Let everybody read what is in a bucket."""
     # moto refuses an anonymous HEAD whatever the bucket's policy says, which S3 does not; uv
     # would not read wheels by ranges then. An object's own access list moto goes by.
     for item in s3.list_objects_v2(Bucket=bucket)["Contents"]:

@@ -144,6 +144,7 @@ def fill_in(folder: Path, answers: Mapping[str, object], template: Template) -> 
     """Replace the `__NAMES__` in publish.py and in the workflows, which are not rendered."""
     region, oldest = str(answers["region"]), str(answers["python_version"])
     domain = "com.cn" if region[:3] == "cn-" else "eu" if region[:5] == "eusc-" else "com"
+    bucket = f"https://{answers['bucket']}.s3.{region}.amazonaws.{domain}"
     values = {
         "TEMPLATE_REQUIREMENT": template.requirement,
         "TEMPLATE_ACTION": template.action(str(answers["github_owner"])),
@@ -153,7 +154,7 @@ def fill_in(folder: Path, answers: Mapping[str, object], template: Template) -> 
         "IMPORT": str(answers["package_name"]),
         "REGION": region,
         "ACCESS": str(answers["access"]),
-        "INDEX": f"https://{answers['bucket']}.s3.{region}.amazonaws.{domain}/simple/",
+        "INDEX": f"{answers['edge'] or bucket}/simple/",
     }
     for path in (folder / "publish.py", *sorted((folder / ".github" / "workflows").glob("*.yml"))):
         text = path.read_bytes().decode()
@@ -230,6 +231,12 @@ def main() -> None:
     for command in next_commands(folder):
         print(f"    {command}")
     print()
+    if answers["access"] == "public" and answers["license"] == "Proprietary":
+        print(
+            "Warning: the licence is proprietary, but access = public lets everybody on the "
+            "internet download what is released. If that is not meant, set access in "
+            "pyproject.toml and in release.yml to network or token."
+        )
     for note in template.notes(str(answers["github_owner"])):
         print(f"Note: {note}")
 

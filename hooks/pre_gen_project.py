@@ -15,7 +15,7 @@ from urllib.parse import unquote
 CHOICES = {
     "python_version": ("3.10", "3.11", "3.12", "3.13", "3.14"),
     "starter": ("opentelemetry", "empty"),
-    "access": ("public", "network"),
+    "access": ("network", "token", "public"),
     "license": ("Proprietary", "MIT", "Apache-2.0"),
 }
 LIMITS = {"organization": 100, "project_name": 100, "description": 512, "author_name": 100}
@@ -74,6 +74,7 @@ def problems(answers: Mapping[str, object]) -> list[str]:
         "region": _region,
         "github_owner": _github_owner,
         **{key: partial(_choice, choices=choices) for key, choices in CHOICES.items()},
+        "edge": partial(_edge, access=answer(answers, "access")),
     }
     found: list[str] = []
     for key, rule in rules.items():
@@ -188,6 +189,14 @@ def _region(value: str) -> Iterator[str]:
 def _github_owner(value: str) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", value) or len(value) > 39:
         yield "must be a GitHub name: up to 39 letters and digits, single hyphens between them"
+
+
+def _edge(value: str, access: object) -> Iterator[str]:
+    label = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+    if value and not re.fullmatch(rf"https://({label}\.)+{label}(:[0-9]{{1,5}})?", value):
+        yield "must be empty, or an address such as https://packages.acme.example, with no slash"
+    if not value and access == "token":
+        yield "must be given where access is token: the edge is what asks for tokens"
 
 
 def main() -> int:

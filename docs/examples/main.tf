@@ -45,16 +45,20 @@ variable "bucket" {
 }
 
 variable "access" {
-  description = "Who may read: public, or network for the two lists below."
+  description = "Who may read: network for the two lists below, token for the edge, or public."
   type        = string
 
   validation {
-    condition     = contains(["public", "network"], var.access)
-    error_message = "Use public or network."
+    condition     = contains(["network", "token", "public"], var.access)
+    error_message = "Use network, token or public."
   }
   validation {
-    condition     = var.access == "public" || length(var.networks) + length(var.vpc_endpoints) > 0
+    condition     = var.access != "network" || length(var.networks) + length(var.vpc_endpoints) > 0
     error_message = "The access network needs networks or vpc_endpoints."
+  }
+  validation {
+    condition     = var.access != "token" || var.distribution != ""
+    error_message = "The access token needs the distribution."
   }
 }
 
@@ -68,6 +72,12 @@ variable "vpc_endpoints" {
   description = "Ids of VPC endpoints for S3 that may read."
   type        = list(string)
   default     = []
+}
+
+variable "distribution" {
+  description = "ARN of the edge's CloudFront distribution, which alone reads with the access token."
+  type        = string
+  default     = ""
 }
 
 variable "subject" {
@@ -85,6 +95,7 @@ locals {
     bucket        = var.bucket
     networks      = join("\", \"", var.networks)
     vpc_endpoints = join("\", \"", var.vpc_endpoints)
+    distribution  = var.distribution
   }))
   # An empty list lets nobody in: its statements are left out.
   statements = [
@@ -123,8 +134,8 @@ resource "aws_s3_bucket_public_access_block" "index" {
   bucket                  = aws_s3_bucket.index.id
   block_public_acls       = true
   ignore_public_acls      = true
-  block_public_policy     = var.access == "network"
-  restrict_public_buckets = var.access == "network"
+  block_public_policy     = var.access != "public"
+  restrict_public_buckets = var.access != "public"
 }
 
 resource "aws_s3_bucket_versioning" "index" {

@@ -20,6 +20,7 @@ from s3index.errors import Denied, Refused, shown
 from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
 from s3index.settings import Index, Project, load, read
 from s3index.settings import project as project_of
+from s3index.token_commands import app as tokens
 
 if TYPE_CHECKING:
     from s3index.publish import Known, Outcome
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(tokens, name="token")
 
 ROOT = Path()
 
@@ -236,6 +239,8 @@ def provision(
         # All settings before the first request, so that nothing is left half done.
         readers = None if role_only else access.readers(project)
         publisher = None if bucket_only else access.publisher(project)
+        if readers and readers.access == "public" and access.is_proprietary(project):
+            output.warn_of_readers()
         if readers:
             provision_bucket(index, readers, typer.echo, dry_run=dry_run)
         if publisher:
@@ -249,6 +254,7 @@ def init(
     bucket: Annotated[str, typer.Option(help="S3 bucket of the index.")] = "",
     region: Annotated[str, typer.Option(help="AWS region of the bucket.")] = "",
     access: Annotated[str, typer.Option(help="Who may install from the index.")] = "",
+    edge: Annotated[str, typer.Option(help="Address of the edge, if there is one.")] = "",
     repository: Annotated[str, typer.Option(help="On GitHub, as owner/name.")] = "",
     template: Annotated[
         str, typer.Option(metavar="URL@COMMIT", help="Where s3index is from, if not from there.")
@@ -271,10 +277,12 @@ def init(
                 f"init needs {missing.name}, which is not installed. Install s3index[init]."
             ) from None
         project = project_of(ROOT, read(ROOT))
-        answers = {"team": team, "bucket": bucket, "region": region, "access": access}
+        answers = {"team": team, "bucket": bucket, "region": region, "access": access, "edge": edge}
         answers |= initial.known(ROOT)
         answers["repository"] = repository or answers.get("repository", "")
         for key, question in initial.QUESTIONS.items():
+            if key == "edge" and answers["access"] != "token":
+                continue
             if not answers.get(key) and yes:
                 raise Refused(f"Nothing says what the {key} is. Give it: --{key}.")
             answers[key] = answers.get(key) or typer.prompt(question)

@@ -19,11 +19,16 @@ public access", on aws:SourceIp)."""
 
 @dataclass(frozen=True)
 class Readers:
-    """`access` is `public`, or `network` for CIDR blocks and VPC endpoints: at least one."""
+    """`access` is `public`, `network` for CIDR blocks and VPC endpoints, at least one, or `token`.
+
+    With `token`, `distribution` is the ARN of the CloudFront distribution that asks for tokens, and
+    alone reads the bucket.
+    """
 
     access: str
     networks: tuple[str, ...] = ()
     vpc_endpoints: tuple[str, ...] = ()
+    distribution: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,23 @@ def readers(project: Project) -> Readers:
     """Return who may read; raises Refused if the settings are missing or not usable."""
     settings = table(read(project.root))
     access = settings.get("access")
-    if access not in ("public", "network"):
+    if access not in ("public", "network", "token"):
         raise Refused(
             f"access = {access!r} in [tool.s3index] is not valid. "
-            'Use access = "public" or access = "network".'
+            'Use access = "network", access = "token" or access = "public".'
         )
     if access == "public":
         return Readers("public")
+    if access == "token":
+        arn = settings.get("distribution")
+        pattern = r"arn:aws[a-z-]*:cloudfront::\d{12}:distribution/[A-Z0-9]+"
+        if not isinstance(arn, str) or not re.fullmatch(pattern, arn, re.ASCII):
+            raise Refused(
+                f'distribution = {arn!r} in [tool.s3index] does not name what access = "token" '
+                "lets read: a CloudFront distribution. Use the output Distribution of the edge's "
+                "stack, such as arn:aws:cloudfront::123456789012:distribution/E1A2B3C4D5E6F7."
+            )
+        return Readers("token", distribution=arn)
     found = Readers(
         "network",
         _list(settings, "networks", _check_network),
@@ -61,6 +76,12 @@ def readers(project: Project) -> Readers:
             '["203.0.113.0/24"], or VPC endpoints, such as vpc_endpoints = ["vpce-1a2b3c4d"].'
         )
     return found
+
+
+def is_proprietary(project: Project) -> bool:
+    """Tell whether `[project]` has the licence that the template calls Proprietary."""
+    found = section(read(project.root), "project").get("license")
+    return "proprietary" in str(found).lower()
 
 
 def publisher(project: Project) -> Publisher:

@@ -34,6 +34,7 @@ QUESTIONS = {
     "bucket": "S3 bucket of the index",
     "region": "AWS region of the bucket",
     "access": "Who may install from the index",
+    "edge": "Address of the edge that asks for tokens, https://…",
     "repository": "Repository on GitHub, as owner/name",
 }
 
@@ -119,8 +120,12 @@ def _settings(root: Path, answers: Mapping[str, str]) -> Change:
     if table is None:
         table = tomlkit.table()
         document.setdefault("tool", tomlkit.table(is_super_table=True))["s3index"] = table
-    for key in ("team", "bucket", "region", "access"):
-        table.setdefault(key, answers[key])
+    for key in ("team", "bucket", "region", "access", "edge"):
+        if answers[key]:
+            table.setdefault(key, answers[key])
+    if answers["access"] == "token" and "distribution" not in table:
+        table.add(tomlkit.comment("The CloudFront distribution that asks readers for tokens."))
+        table["distribution"] = ""
     if answers["access"] == "network" and "networks" not in table:
         table.add(
             tomlkit.comment("Who may read: CIDR blocks, ids of VPC endpoints for S3, or both.")
@@ -149,7 +154,7 @@ def _files(
     source = _template(hook, template, owner)
     notes += source.notes(owner)
     context = {
-        **{key: answers[key] for key in ("bucket", "region", "access")},
+        **{key: answers[key] for key in ("bucket", "region", "access", "edge")},
         "github_owner": owner,
         "python_version": _pythons(document, hook.PYTHONS),
         "project_slug": project.name,
@@ -163,6 +168,7 @@ def _files(
         shutil.copytree(FILES / ".github/workflows", copied / ".github/workflows")
         shutil.copy(FILES / "publish.py", copied)
         for path in copied.rglob("*.yml"):
+            # An index of a repository that has them may be at an address of its own.
             path.write_text(path.read_text().replace("__INDEX__", f"{index.url}/simple/"))
         hook.fill_in(copied, context, source)
         poetry = build.uses_poetry(document)
@@ -197,7 +203,7 @@ def _readme(root: Path, index: Index, name: str) -> Change | None:
     if not path.is_file():
         return None
     text = path.read_bytes().decode()
-    section = install.markdown(index.url, index.bucket, name)
+    section = install.markdown(index.url, index.bucket, name, edge=index.edge)
     new = _ends(f"{text.rstrip()}\n\n## Install from {index.bucket}\n\n{section}", text)
     return Change(path, text, text if f"{index.url}/simple/" in text else new)
 

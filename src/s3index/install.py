@@ -11,12 +11,27 @@ from string import Template
 HTML = Path(__file__).with_name("install.html")
 
 
-def commands(url: str, bucket: str, project: str) -> dict[str, str]:
+EDGE = (
+    "One index for every client, instead of PyPI's: what is not the organisation's comes from PyPI "
+    "through it, so a stranger's project of one of its names cannot be installed."
+)
+"""What there is to say of the commands where there is an edge."""
+
+
+def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict[str, str]:
     """Return {client: the commands that install a project}.
 
-    `url` is the bucket's public URL; uv and Poetry call the index by the bucket's name.
+    `url` is where readers find the bucket, `edge` whether PyPI stands behind it; uv and Poetry call
+    the index by the bucket's name.
     """
     index = f"{url}/simple/"
+    if edge:
+        return {
+            "pip": f"pip install --index-url {index} {project}",
+            "uv": f"uv add --default-index {bucket}={index} {project}",
+            "Poetry": f"poetry source add --priority=primary {bucket} {index}\n"
+            f"poetry add {project}",
+        }
     return {
         "pip": f"pip install -c {index}constraints.txt {project}",
         "uv": f"uv add --index {bucket}={index} {project}",
@@ -26,24 +41,32 @@ def commands(url: str, bucket: str, project: str) -> dict[str, str]:
     }
 
 
-def html(url: str, bucket: str, project: str) -> str:
+def html(url: str, bucket: str, project: str, *, edge: bool = False) -> str:
     """Return the commands as part of the project's page, each with a button that copies it."""
-    shown = [
+    shown = [f"<p>{escape(EDGE)}</p>"] if edge else []
+    shown += [
         f"<p>{client} <button>Copy</button></p><pre>{escape(command)}</pre>"
-        for client, command in commands(url, bucket, project).items()
+        for client, command in commands(url, bucket, project, edge=edge).items()
     ]
     return Template(HTML.read_text(encoding="utf-8")).substitute(commands="\n    ".join(shown))
 
 
-def summary(headline: str, page_address: str, url: str, bucket: str, project: str) -> str:
+def summary(
+    headline: str, page_address: str, url: str, bucket: str, project: str, *, edge: bool = False
+) -> str:
     """Return what GitHub's step summary shows after a release, as Markdown.
 
     `page_address` is the URL of the project's page for people.
     """
-    return f"## {headline}\n\n<{page_address}>\n\n{markdown(url, bucket, project)}"
+    shown = markdown(url, bucket, project, edge=edge)
+    return f"## {headline}\n\n<{page_address}>\n\n{shown}"
 
 
-def markdown(url: str, bucket: str, project: str) -> str:
+def markdown(url: str, bucket: str, project: str, *, edge: bool = False) -> str:
     """Return the commands in Markdown, each below a heading of the third level."""
-    shown = commands(url, bucket, project).items()
-    return "\n".join(f"### {client}\n\n```sh\n{command}\n```\n" for client, command in shown)
+    shown = [f"{EDGE}\n"] if edge else []
+    shown += [
+        f"### {client}\n\n```sh\n{command}\n```\n"
+        for client, command in commands(url, bucket, project, edge=edge).items()
+    ]
+    return "\n".join(shown)

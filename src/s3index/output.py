@@ -105,7 +105,8 @@ def released(index: Index, project: Project, found: Sequence[Distribution], *, n
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary:
         page = index.page_address(project.name)
-        text = install.summary(headline, page, index.url, index.bucket, project.name)
+        where = (index.url, index.bucket, project.name)
+        text = install.summary(headline, page, *where, edge=index.edge)
         try:
             with Path(step_summary).open("a", encoding="utf-8") as file:
                 file.write(text)
@@ -118,6 +119,14 @@ def warn_of_name(index: Index, project: Project) -> None:
     text = warning(project.name, taken(project.name, index.url))
     if text:
         _warn(text)
+
+
+def warn_of_readers() -> None:
+    """Warn, before a bucket is opened to everybody, that the library's licence does not."""
+    _warn(
+        'access = "public" lets everybody on the internet download what is released, but the '
+        "licence is proprietary. If that is not meant, set access to network or token."
+    )
 
 
 def _warn(text: str) -> None:
@@ -142,7 +151,10 @@ def how_to_install(index: Index, project: Project, *, open_page: bool) -> None:
     """Print the project's page and the commands of each client; open the page if asked."""
     page = index.page_address(project.name)
     typer.echo(f"\nIts page: {page}\n")
-    for client, command in install.commands(index.url, index.bucket, project.name).items():
+    if index.edge:
+        typer.echo(f"{install.EDGE}\n")
+    commands = install.commands(index.url, index.bucket, project.name, edge=index.edge)
+    for client, command in commands.items():
         typer.echo(f"Install it with {client}:")
         for line in command.splitlines():
             typer.echo(f"    {line}")

@@ -30,6 +30,7 @@ def bucket_policy(index: Index, readers: Readers) -> Policy:
         index,
         networks=_joined(readers.networks),
         vpc_endpoints=_joined(readers.vpc_endpoints),
+        distribution=readers.distribution,
     )
     kept = [one for one in policy["Statement"] if '[""]' not in json.dumps(one)]
     return policy | {"Statement": kept}

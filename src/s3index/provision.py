@@ -89,7 +89,7 @@ def _bucket(s3: "S3Client", index: Index, readers: Readers) -> Iterator[Resource
         lambda: s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=rules),
     )
     # Before the policy: S3 refuses a public one while this blocks it.
-    closed = readers.access == "network"
+    closed = readers.access != "public"
     block: Any = {
         "BlockPublicAcls": True,
         "IgnorePublicAcls": True,

@@ -23,8 +23,9 @@ LIST = "simple/"
 class Index:
     """A team's index in the organisation's bucket.
 
-    `url` is the bucket's public address without a trailing slash, `endpoint` an S3-compatible
-    server's address or None for AWS. Keys that end in a slash are objects of their own: S3's REST
+    `url` is the address at which readers find the bucket, without a trailing slash; `edge` tells
+    whether PyPI stands behind it there. `endpoint` is an S3-compatible server's address or None for
+    AWS. Keys that end in a slash are objects of their own: S3's REST
     endpoint serves them at the directory's URL, where a client of the simple repository API
     (PEP 503, PEP 691) asks.
     """
@@ -34,6 +35,7 @@ class Index:
     region: str
     url: str
     endpoint: str | None = None
+    edge: bool = False
 
     @property
     def partition(self) -> str:
@@ -152,15 +154,16 @@ def index_of(settings: dict[str, object]) -> Index:
     _match(bucket, r"[a-z0-9][a-z0-9.-]+[a-z0-9]", "bucket", "tool.s3index", "an S3 bucket's name")
     _match(region, r"[a-z0-9-]+", "region", "tool.s3index", "an AWS region such as eu-central-1")
     endpoint = _endpoint()
-    url = _text({"url": _public_url(bucket, region, endpoint), **settings}, "url", "tool.s3index")
+    key = "edge" if "edge" in settings else "url"
+    url = _text({"url": _public_url(bucket, region, endpoint), **settings}, key, "tool.s3index")
     _match(
         url,
         r"https?://[A-Za-z0-9.:\[\]-]+(/[\w.~%/-]*)?",
-        "url",
+        key,
         "tool.s3index",
         "an address such as https://packages.acme.example",
     )
-    return Index(team, bucket, region, url.rstrip("/"), endpoint)
+    return Index(team, bucket, region, url.rstrip("/"), endpoint, key == "edge")
 
 
 def section(document: dict[str, Any], name: str, shown: str | None = None) -> dict[str, object]:

@@ -98,7 +98,7 @@ def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]
     )
     site: dict[str, bytes] = {}
     for page in listed:
-        how = install.html(index.url, index.bucket, page.name).encode()
+        how = install.html(index.url, index.bucket, page.name, edge=index.edge).encode()
         if len(page.versions) > SHOWN:
             link = f"../../../../../{index.project_page(page.name)}"
             how += f'<p>The newest {SHOWN} releases. <a href="{link}">All (JSON)</a></p>'.encode()

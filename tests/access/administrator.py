@@ -51,6 +51,11 @@ NETWORK = {
     "vpc_endpoints": ["vpce-1a2b3c4d", "vpce-0123456789abcdef0"],
 }
 
+TOKEN = {
+    "access": "token",
+    "distribution": f"arn:aws:cloudfront::{ACCOUNT}:distribution/E1A2B3C4D5E6F7",
+}
+
 
 def repository(
     root: Path,
@@ -191,6 +196,7 @@ def writes(stand_in: StandIn) -> list[str]:
 
 READERS = {
     "public": ["S3indexEverybodyReads", "S3indexEverybodyLists"],
+    "token": ["S3indexEdgeReads", "S3indexEdgeLists"],
     "network": [
         f"S3index{who}{does}" for who in ("Networks", "Endpoints") for does in ("Read", "List")
     ],

@@ -57,7 +57,10 @@ def applies(statement: Mapping[str, Any], request: Request) -> bool:
     """Tell whether a statement is about a request."""
     assert set(statement) <= ELEMENTS, statement
     principal = statement.get("Principal", "*")
-    named = principal == "*" or request.principal in _list(principal.get("Federated", []))
+    named = principal == "*" or request.principal in [
+        *_list(principal.get("Federated", [])),
+        *_list(principal.get("Service", [])),
+    ]
     return (
         named
         and any(_like(request.action, action) for action in _list(statement["Action"]))

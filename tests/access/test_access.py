@@ -16,7 +16,7 @@ import pytest
 
 from s3index.access import Readers, readers
 from s3index.policies import bucket_policy
-from tests.access.administrator import NETWORK, provision, repository
+from tests.access.administrator import NETWORK, TOKEN, provision, repository
 from tests.access.judge import Request, guarding, verdict
 from tests.distributions import sdist, wheel
 from tests.protocol.standin import standing_in
@@ -132,7 +132,7 @@ def test_network_lets_in_only_who_is_named(account: str, stored: Path, case: str
             assert status(f"{bucket}/{key}", method) == 403, (method, key)
 
 
-@pytest.mark.parametrize("settings", [{}, NETWORK], ids=["public", "network"])
+@pytest.mark.parametrize("settings", [{}, NETWORK, TOKEN], ids=["public", "network", "token"])
 def test_plain_http_is_refused(account: str, stored: Path, settings: Mapping[str, object]) -> None:
     context = {"aws_SecureTransport": "false", "aws_SourceIp": INSIDE}
     with reader(account, stored, settings, **context) as bucket:
@@ -185,3 +185,22 @@ def test_files_are_created_once_and_pages_swapped(
     assert verdict(policy, swap) == ONCE[name]
     # Nobody gets the right to write from the bucket's policy.
     assert verdict(policy, create) is None
+
+
+def test_token_lets_in_only_the_distribution(tmp_path: Path) -> None:
+    library = repository(tmp_path, TOKEN)
+    policy = bucket_policy(library.index, readers(library.project))
+    tls = {"aws:SecureTransport": "true"}
+    ours = tls | {"aws:SourceArn": str(TOKEN["distribution"])}
+    another = tls | {"aws:SourceArn": f"{TOKEN['distribution']}X"}
+    service = "cloudfront.amazonaws.com"
+    asked = [("s3:GetObject", f"arn:aws:s3:::{BUCKET}/{key}") for key in (*PAGES, "simple/x/")]
+    for action, resource in [*asked, ("s3:ListBucket", f"arn:aws:s3:::{BUCKET}")]:
+        assert verdict(policy, Request(action, resource, service, ours)) == "Allow", resource
+        assert verdict(policy, Request(action, resource, service, another)) is None
+        assert verdict(policy, Request(action, resource, service, tls)) is None
+        assert verdict(policy, Request(action, resource, None, ours)) is None
+        assert verdict(policy, Request(action, resource, "somebody", ours)) is None
+    for action, key in (("s3:GetObject", "private/notes.txt"), ("s3:PutObject", PAGES[0])):
+        request = Request(action, f"arn:aws:s3:::{BUCKET}/{key}", service, ours)
+        assert verdict(policy, request) is None

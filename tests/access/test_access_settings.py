@@ -59,6 +59,16 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
         {"access": "network", "vpc_endpoints": ["vpce-*"]},
         "'vpce-*' is not the id of a VPC endpoint",
     ),
+    "token without a distribution": (
+        {"access": "token"},
+        "distribution = None in [tool.s3index] does not name what access",
+    ),
+    "token for all": (
+        {"access": "token", "distribution": "arn:aws:cloudfront::123456789012:distribution/*"},
+        "Use the output Distribution of the edge's stack, such as arn:aws:cloudfront::",
+    ),
+    "an edge that is no address": ({"edge": "packages.acme.example"}, "edge = 'packages.acme"),
+    "an edge that is no text": ({"edge": True}, "edge = True in [tool.s3index]"),
     "a bucket with a star": ({"bucket": "acme-*"}, "bucket = 'acme-*' in [tool.s3index]"),
     "a team with a dot": ({"team": "dev.tools"}, "team = 'dev.tools' in [tool.s3index]"),
     "a team of all": ({"team": "*"}, "team = '*' in [tool.s3index]"),

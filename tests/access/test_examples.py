@@ -18,16 +18,19 @@ import pytest
 import yaml
 
 from s3index.policies import INFRA, Policy
-from tests.access.administrator import ACCOUNT, NETWORK, ROLE, provision, repository
+from tests.access.administrator import ACCOUNT, NETWORK, ROLE, TOKEN, provision, repository
 from tests.template.baking import TEMPLATE
 
 EXAMPLES = TEMPLATE / "docs" / "examples"
+EDGE: dict[str, Any] = {**TOKEN, "networks": [], "vpc_endpoints": []}
 PUBLIC: dict[str, Any] = {"access": "public", "networks": [], "vpc_endpoints": []}
 ONE: dict[str, Any] = {"access": "network", "networks": ["203.0.113.0/24"], "vpc_endpoints": []}
 SUBJECT = "repo:acme@1/acme-common@2"
 
 
-@pytest.fixture(params=[PUBLIC, NETWORK, ONE], ids=["public", "network", "networks alone"])
+@pytest.fixture(
+    params=[PUBLIC, NETWORK, ONE, EDGE], ids=["public", "network", "networks alone", "token"]
+)
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     return dict(request.param)
 
@@ -68,8 +71,14 @@ def resolved(value: Any, parameters: dict[str, Any]) -> Any:
     match value:
         case ("Ref", str(name)):
             return parameters[name]
-        case ("If", ["OnlyNetworks", yes, no]):
-            return resolved(yes if parameters["Access"] == "network" else no, parameters)
+        case ("If", [str(condition), yes, no]):
+            access = parameters["Access"]
+            holds = {
+                "OnlyNetworks": access == "network",
+                "OnlyEdge": access == "token",
+                "Closed": access != "public",
+            }
+            return resolved(yes if holds[condition] else no, parameters)
         case ("Join", [str(between), values]):
             return between.join(resolved(values, parameters))
         case ("Sub", str(text)):
@@ -115,6 +124,7 @@ def test_cloudformation_makes_the_same(
         "Access": settings["access"],
         "Networks": settings["networks"],
         "VpcEndpoints": settings["vpc_endpoints"] or ["none"],
+        "Distribution": settings.get("distribution", "none"),
         "Subject": SUBJECT,
     }
     assert set(given) == set(template["Parameters"])
@@ -162,6 +172,7 @@ def test_terraform_makes_the_same(settings: dict[str, Any], provisioned: dict[st
         "var.team": "devtools",
         "var.project": "acme-common",
         "var.subject": SUBJECT,
+        "var.distribution": settings.get("distribution", ""),
         r'join("\", \"", var.networks)': '", "'.join(settings["networks"]),
         r'join("\", \"", var.vpc_endpoints)': '", "'.join(settings["vpc_endpoints"]),
     }
@@ -176,7 +187,7 @@ def test_terraform_makes_the_same(settings: dict[str, Any], provisioned: dict[st
     role = _resource(module, "aws_iam_role")
     names = {"${var.team}": "devtools", "${var.project}": "acme-common", '"': ""}
     block = _resource(module, "aws_s3_bucket_public_access_block")
-    facts = {'${var.access == "network"}': settings["access"] == "network", True: True}
+    facts = {'${var.access != "public"}': settings["access"] != "public", True: True}
     assert {
         "bucket policy": _without(policy, '[""]'),
         "block": {

@@ -20,6 +20,7 @@ from tests.access.administrator import (
     REGION,
     RESOURCES,
     ROLE,
+    TOKEN,
     bucket_state,
     done,
     provision,
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@pytest.mark.parametrize("access", ["public", "network"])
+@pytest.mark.parametrize("access", ["public", "network", "token"])
 def test_the_bucket_that_it_makes(
     account: str, storage: "S3Client", tmp_path: Path, access: str
 ) -> None:
-    acme = repository(tmp_path, NETWORK if access == "network" else {})
+    settings: dict[str, dict[str, object]] = {"network": {**NETWORK}, "token": {**TOKEN}}
+    acme = repository(tmp_path, settings.get(access, {}))
     printed, _ = provision(acme, "--bucket-only")
     assert "ROLE" not in printed
     assert bucket_state(storage) == {
@@ -49,8 +51,8 @@ def test_the_bucket_that_it_makes(
         "block": {
             "BlockPublicAcls": True,
             "IgnorePublicAcls": True,
-            "BlockPublicPolicy": access == "network",
-            "RestrictPublicBuckets": access == "network",
+            "BlockPublicPolicy": access != "public",
+            "RestrictPublicBuckets": access != "public",
         },
         "versioning": "Enabled",
         "encryption": {"SSEAlgorithm": "AES256"},
@@ -228,3 +230,19 @@ def test_every_arn_is_of_the_regions_partition(
         ]
     )
     assert set(re.findall(r"arn:([^:]+):", written)) == {partition}
+
+
+def test_a_proprietary_library_for_everybody_is_warned_about(account: str, tmp_path: Path) -> None:
+    acme = repository(tmp_path)
+    _, said = provision(acme, "--bucket-only", "--dry-run")
+    assert said == ""
+    project = tmp_path / "pyproject.toml"
+    text = project.read_text()
+    licence = '[project]\nlicense = "LicenseRef-Proprietary"'
+    project.write_text(text.replace("[project]", licence, 1))
+    _, said = provision(acme, "--bucket-only", "--dry-run")
+    assert said.startswith('Warning: access = "public" lets everybody on the internet download')
+    project.write_text(
+        project.read_text().replace('"public"', '"network"\nnetworks = ["10.0.0.0/8"]')
+    )
+    assert provision(acme, "--bucket-only", "--dry-run")[1] == ""

@@ -1,7 +1,8 @@
 """A hostile "PyPI" on loopback: it offers private names at version 99, and keeps book.
 
 Its distributions are canaries: a module that writes a file when it is imported, an sdist whose
-build writes one. What was asked for and downloaded is recorded by the server itself.
+build writes one. Other projects it offers honestly, if asked to. What was asked for and downloaded
+is recorded by the server itself.
 """
 
 import io
@@ -9,6 +10,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -24,12 +26,17 @@ class Hostile:
 
     url: str
     canary: Path
+    honest: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
+    """Of each request that asked."""
 
     @property
     def downloads(self) -> list[str]:
-        """Return the distributions that somebody fetched."""
-        return [path for path in self.asked if path.endswith((".whl", ".tar.gz"))]
+        """Return the canaries that somebody fetched."""
+        files = [path for path in self.asked if path.endswith((".whl", ".tar.gz"))]
+        honest = tuple(f"/files/{project.replace('-', '_')}-1.0" for project in self.honest)
+        return [path for path in files if not (honest and path.startswith(honest))]
 
     def settings(self) -> dict[str, str]:
         """Return variables that make this PyPI for pip, uv and (by its mirror plugin) Poetry."""
@@ -46,16 +53,19 @@ class Hostile:
 
 
 @contextmanager
-def hostile(folder: Path, *projects: str) -> Iterator[Hostile]:
-    """Serve wheels and sdists of `projects` at version 99 until the block ends."""
+def hostile(folder: Path, *projects: str, honest: tuple[str, ...] = ()) -> Iterator[Hostile]:
+    """Serve `projects` at version 99, and `honest` ones at 1.0, until the block ends."""
     canary = folder / "canary"
     body = f"open({str(canary)!r}, 'a').write(__name__)"
     files: dict[str, bytes] = {}
     for project in projects:
         for made in (wheel(folder, project, VERSION, body=body), _sdist(folder, project, body)):
             files[made.name] = made.read_bytes()
+    for project in honest:
+        made = wheel(folder, project, "1.0")
+        files[made.name] = made.read_bytes()
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    found = Hostile(f"http://127.0.0.1:{server.server_port}/simple/", canary)
+    found = Hostile(f"http://127.0.0.1:{server.server_port}/simple/", canary, honest)
     server.RequestHandlerClass = _handler(found, files)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -73,12 +83,18 @@ def _handler(found: Hostile, files: dict[str, bytes]) -> type[BaseHTTPRequestHan
 
         def do_GET(self) -> None:
             found.asked.append(self.path)
+            found.headers.append(self.headers)
             last = self.path.rstrip("/").split("/")[-1]
-            own = [name for name in files if name.startswith(f"{last.replace('-', '_')}-{VERSION}")]
+            start = last.replace("-", "_")
+            own = [
+                name for name in files if name.startswith((f"{start}-{VERSION}", f"{start}-1.0"))
+            ]
             if last in files:
                 self._answer(files[last], "application/octet-stream")
             elif own:
-                links = "".join(f'<a href="/files/{name}">{name}</a>\n' for name in own)
+                # With their host, as PyPI's: a page is read at another address too.
+                base = found.url.removesuffix("/simple/")
+                links = "".join(f'<a href="{base}/files/{name}">{name}</a>\n' for name in own)
                 self._answer(f"<!doctype html><html><body>{links}</body></html>".encode())
             else:
                 self.send_error(404)
@@ -89,6 +105,9 @@ def _handler(found: Hostile, files: dict[str, bytes]) -> type[BaseHTTPRequestHan
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            # As PyPI has them.
+            self.send_header("Cache-Control", "max-age=600, public")
+            self.send_header("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(body)

@@ -47,6 +47,18 @@ def test_the_readme_has_the_publishers_commands(readme: str) -> None:
     }
 
 
+def test_with_an_edge_too(tmp_path: Path) -> None:
+    edge = "https://packages.acme.example"
+    readme = (bake(tmp_path, starter="empty", access="token", edge=edge) / "README.md").read_text()
+    assert install.EDGE in " ".join(readme.split())
+    assert {client: blocks(readme, f"### {client}") for client in CLIENTS} == {
+        client: [f"{command}\n"]
+        for client, command in install.commands(
+            edge, "acme-packages", "acme-common", edge=True
+        ).items()
+    }
+
+
 def test_each_block_is_run_by_a_test(readme: str) -> None:
     run_here = [block for client in CLIENTS for block in blocks(readme, f"### {client}")]
     run_here += blocks(readme, "## Develop")

@@ -14,8 +14,10 @@ from tests.template.baking import TEMPLATE, run
 from tests.world import Library
 
 TEXT = (TEMPLATE / "docs" / "operations.md").read_text(encoding="utf-8")
+MODULES = "/usr/lib/nginx/modules"
+"""Where Debian has what nginx loads."""
 HEADING = "## The same index on ordinary machines"
-NGINX = """{user}daemon off;
+NGINX = """{modules}{user}daemon off;
 pid nginx.pid;
 events {{ }}
 http {{
@@ -107,7 +109,8 @@ def serving(site: str, made: Machine, tls: Path) -> Iterator[None]:
         site = site.replace(printed, here)
     # As root nginx would read as another user, who may not look into the tests' folders.
     user = "user root;\n" if os.geteuid() == 0 else ""
-    (made.folder / "nginx.conf").write_text(NGINX.format(user=user, site=site))
+    modules = f"load_module {MODULES}/ngx_http_perl_module.so;\n" if "perl_set" in site else ""
+    (made.folder / "nginx.conf").write_text(NGINX.format(modules=modules, user=user, site=site))
     command = ["nginx", "-p", str(made.folder), "-c", "nginx.conf", "-e", "error.log"]
     with subprocess.Popen(command) as process:
         try:

@@ -23,6 +23,7 @@ ANSWERS = {
     "bucket": "acme-packages",
     "region": "eu-central-1",
     "access": "public",
+    "edge": "",
     "repository": "acme/acme-frames",
 }
 OPTIONS = [f"--{key}={value}" for key, value in ANSWERS.items()]
@@ -67,6 +68,22 @@ def changed(root: Path, answers: dict[str, str] = ANSWERS) -> tuple[list[init.Ch
     return init.changes(project(root, read(root)), answers, PIN)
 
 
+def test_readers_with_tokens(root: Path) -> None:
+    options = [*OPTIONS, "--template", PIN, "--yes", "--access=token"]
+    said = s3index(root, "init", *options, "--edge=", exits=1)
+    assert said == "Error: Nothing says what the edge is. Give it: --edge.\n"
+    said = s3index(root, "init", *options, "--edge=http://acme", exits=1)
+    assert said.startswith("Error: edge 'http://acme': must be empty, or an address")
+    s3index(root, "init", *options, "--edge=https://packages.acme.example")
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["s3index"]
+    assert settings["edge"] == "https://packages.acme.example"
+    assert settings["distribution"] == ""
+    release = (root / ".github/workflows/s3index-release.yml").read_text()
+    assert "INDEX: https://packages.acme.example/simple/\n  REGION" in release
+    assert "--index-url https://packages.acme.example/simple/" in (root / "README.md").read_text()
+    assert load(root)[0].edge
+
+
 def test_once_and_again(root: Path) -> None:
     before = contents(root)
     s3index(root, "init", *OPTIONS, "--template", PIN, "--dry-run")
@@ -106,6 +123,7 @@ def test_the_workflows(root: Path) -> None:
         "INDEX": "https://acme-packages.s3.eu-central-1.amazonaws.com/simple/",
         "REGION": "eu-central-1",
         "ACCESS": "public",
+        "HAS_TOKEN": "${{ secrets.S3INDEX_TOKEN != '' }}",
     }
     assert release["jobs"]["ci"]["uses"] == "./.github/workflows/s3index-build.yml"
     for text in found.values():

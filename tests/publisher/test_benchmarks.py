@@ -25,3 +25,17 @@ def test_core_metadata_saves_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None
     assert before["pip", False] > 4 * MEGABYTE
     assert before["uv", True] < before["uv", False] < MEGABYTE
     assert all(choice.in_all > MEGABYTE for choice in found)
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("s3")
+def test_an_edge_costs_no_more_requests_than_two_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TEMPLATE))
+    edge = importlib.import_module("benchmarks.edge")
+    found = {(one.client, one.way): one.requests for one in edge.measure()}
+    assert found == {
+        ("pip", "directly"): 23,
+        ("pip", "edge"): 26,
+        ("uv", "directly"): 46,
+        ("uv", "edge"): 26,
+    }

@@ -33,6 +33,7 @@ ANSWERS: dict[str, object] = {
     "python_version": f"3.{min(sys.version_info.minor, 14)}",
     "starter": "opentelemetry",
     "access": "public",
+    "edge": "",
     "license": "Proprietary",
 }
 

@@ -28,7 +28,8 @@ LICENSES = {
     "MIT": ("MIT", "MIT License\n\nCopyright (c) Acme\n"),
     "Apache-2.0": ("Apache-2.0", "Apache License\n                           Version 2.0"),
 }
-ACCESS = ["public", "network"]
+ACCESS = ["public", "network", "token"]
+EDGE = "https://packages.acme.example"
 FOLDER = "{{cookiecutter.project_slug}}"
 
 
@@ -64,7 +65,8 @@ def test_every_combination_renders_valid_files(
     cookies: Any, monkeypatch: pytest.MonkeyPatch, starter: str, licence: str, access: str
 ) -> None:
     monkeypatch.setenv("PATH", f"{STUBS}{os.pathsep}{os.environ['PATH']}")
-    choices = {"starter": starter, "license": licence, "access": access}
+    edge = EDGE if access == "token" else ""
+    choices = {"starter": starter, "license": licence, "access": access, "edge": edge}
     result = cookies.bake(template=str(TEMPLATE), extra_context=choices)
     assert result.exception is None
     assert result.project_path.name == "acme-common"
@@ -82,6 +84,7 @@ def test_every_combination_renders_valid_files(
         "region": "eu-central-1",
         "access": access,
         **({"networks": [], "vpc_endpoints": []} if access == "network" else {}),
+        **({"edge": EDGE, "distribution": ""} if edge else {}),
     }
     code = {path for path in project if path.startswith(("src/", "tests/"))}
     package = {"src/acme_common/__init__.py", "src/acme_common/py.typed"}
@@ -95,7 +98,7 @@ def test_every_combination_renders_valid_files(
 SAMPLE = [
     ("opentelemetry", "Proprietary", "public"),
     ("empty", "MIT", "network"),
-    ("opentelemetry", "Apache-2.0", "network"),
+    ("opentelemetry", "Apache-2.0", "token"),
 ]
 
 
@@ -110,7 +113,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     starter, licence, access = request.param
     folder = tmp_path_factory.mktemp("baked")
-    return bake(folder, starter=starter, license=licence, access=access)
+    edge = EDGE if access == "token" else ""
+    return bake(folder, starter=starter, license=licence, access=access, edge=edge)
 
 
 def test_tools_pass_untouched(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

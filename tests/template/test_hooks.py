@@ -95,7 +95,7 @@ BAD: dict[str, dict[str, list[object]]] = {
     "github_owner": {OWNER: ["", "-a", "a-", "a--b", "a_b", "a/b", "a" * 40, "é", "a\n"]},
     "python_version": {"must be one of 3.10, 3.11, 3.12, 3.13, 3.14": ["3.9", "3.1", "", "3.12.1"]},
     "starter": {"must be one of opentelemetry, empty": ["", "Empty", "flask"]},
-    "access": {"must be one of public, network": ["", "private"]},
+    "access": {"must be one of network, token, public": ["", "private"]},
     "license": {"must be one of Proprietary, MIT, Apache-2.0": ["", "mit", "GPL-3.0-only"]},
     "organization": {
         "must not be blank": ["", " ", "\u3000"],
@@ -435,7 +435,7 @@ def test_jinja_code_in_a_replayed_answer_is_refused_not_run(tmp_path: Path) -> N
 
 def test_code_typed_at_the_prompts_is_not_run(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
-    typed = [JINJA_CODE.replace("CANARY", str(canary)), CODE["shell"], *[""] * 13]
+    typed = [JINJA_CODE.replace("CANARY", str(canary)), CODE["shell"], *[""] * 14]
     done = asked(tmp_path, "cookiecutter", str(TEMPLATE), typed="\n".join(typed) + "\n")
     assert done.returncode == 1
     assert f"organization {typed[0]!r:.69}" in done.stderr
@@ -444,7 +444,7 @@ def test_code_typed_at_the_prompts_is_not_run(tmp_path: Path) -> None:
 
 
 def test_answers_typed_at_the_prompts_make_a_project(tmp_path: Path) -> None:
-    typed = ["Sharp Tools", "Größe", *[""] * 9, "2", "2", "2", "3"]
+    typed = ["Sharp Tools", "Größe", *[""] * 9, "2", "2", "3", "", "3"]
     command = [*python("cookiecutter"), str(TEMPLATE), "--config-file", str(config_file(tmp_path))]
     env = {"PWD": str(tmp_path), "PATH": f"{STUBS}{os.pathsep}{os.environ['PATH']}"}
     said = run(command, tmp_path, env, "\n".join(typed) + "\n")

@@ -55,7 +55,13 @@ class Clone:
     def __init__(self, library: Library, access: str = "public", baked: Path | None = None) -> None:
         """Bake it, or take what is `baked`; fill in its workflows, commit, push main."""
         folder, index = library.root, library.index
-        self.folder = baked or bake(folder, starter="empty", bucket=index.bucket, access=access)
+        self.folder = baked or bake(
+            folder,
+            starter="empty",
+            bucket=index.bucket,
+            access=access,
+            edge="https://packages.acme.example" if access == "token" else "",
+        )
         self.origin = folder / "origin.git"
         for path in (self.folder / ".github" / "workflows").iterdir():
             path.write_text(fill(path.read_text(), index.address(LIST), access))
@@ -111,6 +117,7 @@ class Runner:
     variables: Mapping[str, str] = field(default_factory=lambda: {"S3INDEX_ROLE": ROLE})
     private: bool = True
     tampers: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 2
 
     def run(self, clone: Clone, ref: str) -> Run:
@@ -142,6 +149,7 @@ class Runner:
             f"--local-repository={use}={ACTIONS / name}" for use, name in used if use != ACTION
         ]
         command += [f"--var={name}={value}" for name, value in self.variables.items()]
+        command += [f"--secret={name}={value}" for name, value in self.secrets.items()]
         environment = {
             "REHEARSAL_ARTIFACTS": str(self.folder / "artifacts"),
             "REHEARSAL_ORIGIN": clone.origin.as_uri(),

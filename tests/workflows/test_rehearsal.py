@@ -53,10 +53,11 @@ def test_a_tag_becomes_a_release_that_a_stranger_installs(
     assert objects(s3, library.index) == before
 
 
-def test_a_release_that_only_some_networks_may_read(
-    s3: "S3Client", library: Library, runner: Runner
+@pytest.mark.parametrize("access", ["network", "token"])
+def test_a_release_that_githubs_machines_may_not_read(
+    access: str, s3: "S3Client", library: Library, runner: Runner
 ) -> None:
-    clone = Clone(library, access="network")
+    clone = Clone(library, access=access)
     s3.delete_bucket_policy(Bucket=library.index.bucket)
     # A private repository, of an organisation whose plan has attestations for those.
     runner = replace(runner, variables={**runner.variables, "S3INDEX_ATTEST": "true"})
@@ -65,6 +66,16 @@ def test_a_release_that_only_some_networks_may_read(
     assert "attested dist/acme_common-0.1.0-py3-none-any.whl" in done.log
     assert "Publish: Index and bucket match." in done.log
     assert "Publish: Not installed from the index: " in done.log
+
+
+def test_a_release_is_installed_with_a_readers_token(library: Library, runner: Runner) -> None:
+    clone = Clone(library, access="token")
+    runner = replace(runner, secrets={"S3INDEX_TOKEN": "ci.a-token-of-the-tests"})
+    done = runner.run(clone, clone.tag("v0.1.0"))
+    assert done.results == GREEN, done.log
+    netrc = (runner.folder / ".netrc").read_text()
+    assert netrc == "machine 127.0.0.1 login token password ci.a-token-of-the-tests\n"
+    assert "a-token-of-the-tests" not in done.log
 
 
 def _wrong_tag(clone: Clone) -> str:

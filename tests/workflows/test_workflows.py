@@ -95,7 +95,7 @@ DEFECTS = [
     ("release", "# v1.0.0\n", "# v1.0.0\n        with: {install: poetry}\n", "reading"),
     ("release", "    needs: ci\n", "", "actionlint"),
     ("release", "ci.outputs.digests", "ci.outputs.digest", "reading"),
-    ("release", "publish.outputs.access", "publish.outputs.acces", "actionlint"),
+    ("release", "publish.outputs.installable", "publish.outputs.instalable", "actionlint"),
     ("release", "release: true", "releases: true", "reading"),
     ("ci", "steps.digests.", "steps.digest.", "actionlint"),
     ("ci", "if: inputs.release", "if: inputs.releas", "actionlint"),

@@ -1,0 +1,101 @@
+"""Readers' tokens: what the edge's key value store keeps of them, a digest and an end for each.
+
+A token starts with its name, so that the edge finds what to compare it with.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.compat import HAS_CRT
+from botocore.exceptions import ClientError
+
+from s3index.aws_errors import status
+from s3index.errors import Denied, Refused
+from s3index.reconcile import found, refusals
+from s3index.settings import Index
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudfront_keyvaluestore import CloudFrontKeyValueStoreClient
+
+
+@dataclass(frozen=True)
+class Store:
+    """A key value store of CloudFront: a token's name is the key, `<SHA-256> <end>` the value.
+
+    The end is in seconds since 1970; 0 is never.
+    """
+
+    arn: str
+    client: "CloudFrontKeyValueStoreClient"
+
+    def add(self, name: str, days: int | None) -> str:
+        """Make a token that is valid for some days, or for ever, and return it.
+
+        Raises Refused if there is one of that name.
+        """
+        state = self._state()
+        if self._has(name):
+            raise Refused(f"There is a token {name}. Revoke it first, or choose another name.")
+        token = f"{name}.{secrets.token_urlsafe(32)}"
+        end = int((datetime.now(UTC) + timedelta(days)).timestamp()) if days else 0
+        value = f"{sha256(token.encode()).hexdigest()} {end}"
+        self.client.put_key(KvsARN=self.arn, IfMatch=state, Key=name, Value=value)
+        return token
+
+    def states(self) -> Iterator[tuple[str, str]]:
+        """Yield (name, when it expires) of each token, in order of names."""
+        pages = self.client.get_paginator("list_keys").paginate(KvsARN=self.arn)
+        for item in sorted((i for page in pages for i in page["Items"]), key=lambda i: i["Key"]):
+            end = item["Value"].partition(" ")[2]
+            if not end.isascii() or not end.isdecimal() or len(end) > 11:
+                yield item["Key"], "not a token: revoke it"
+            elif end == "0":
+                yield item["Key"], "never expires"
+            else:
+                day = datetime.fromtimestamp(int(end), UTC)
+                yield item["Key"], f"expire{'s' if day > datetime.now(UTC) else 'd'} {day:%Y-%m-%d}"
+
+    def revoke(self, name: str) -> None:
+        """Take a token away; raises Refused if there is none of that name."""
+        state = self._state()
+        if not self._has(name):
+            raise Refused(f"There is no token {name}. `s3index token list` has them all.")
+        self.client.delete_key(KvsARN=self.arn, IfMatch=state, Key=name)
+
+    def _state(self) -> str:
+        return self.client.describe_key_value_store(KvsARN=self.arn)["ETag"]
+
+    def _has(self, name: str) -> bool:
+        return bool(found(lambda: self.client.get_key(KvsARN=self.arn, Key=name)))
+
+
+@contextmanager
+def opened(index: Index) -> Iterator[Store]:
+    """Yield the store that is called like the bucket; raises Refused where it cannot be used."""
+    if not HAS_CRT:
+        raise Refused("token needs the AWS Common Runtime. Install s3index[edge].")
+    with refusals(index):
+        try:
+            cloudfront = boto3.client("cloudfront", index.region)
+            described = found(lambda: cloudfront.describe_key_value_store(Name=index.bucket))
+            if described is None:
+                raise Refused(
+                    f"CloudFront has no key value store {index.bucket}. Set up the edge "
+                    "(docs/edge.md), or sign in to its account."
+                )
+            client = boto3.client("cloudfront-keyvaluestore", index.region)
+            yield Store(described["KeyValueStore"]["ARN"], client)
+        except ClientError as error:
+            if status(error) in (409, 412):
+                raise Refused("The tokens were changed at the same time. Run it again.") from None
+            if status(error) == 403:
+                raise Denied(
+                    f"{error.operation_name} is denied. Sign in as an administrator of the edge."
+                ) from None
+            raise
