@@ -3,6 +3,7 @@
 Here is what only a whole run shows; single scripts are in test_steps.
 """
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.distributions import wheel
+from tests.protocol.standin import Answer, Seen, forward, standing_in
 from tests.workflows.act import PYTHON, Clone, Runner
 from tests.world import Library, at, objects, release
 
@@ -68,13 +70,25 @@ def test_a_release_that_githubs_machines_may_not_read(
     assert "Publish: Not installed from the index: " in done.log
 
 
-def test_a_release_is_installed_with_a_readers_token(library: Library, runner: Runner) -> None:
-    clone = Clone(library, access="token")
+def test_a_release_is_installed_with_a_readers_token(
+    library: Library, endpoint: str, runner: Runner
+) -> None:
+    credentials = "Basic " + b64encode(b"token:ci.a-token-of-the-tests").decode()
+
+    def edge(seen: Seen) -> Answer:
+        """Ask for the token as an edge does, and keep it from the bucket."""
+        if seen.headers.get("Authorization") != credentials:
+            return Answer(401, {"WWW-Authenticate": 'Basic realm="packages"'})
+        headers = {name: value for name, value in seen.headers.items() if name != "Authorization"}
+        return forward(endpoint, f"/{seen.bucket}/{seen.key}", replace(seen, headers=headers))
+
     runner = replace(runner, secrets={"S3INDEX_TOKEN": "ci.a-token-of-the-tests"})
-    done = runner.run(clone, clone.tag("v0.1.0"))
+    with standing_in(edge, endpoint) as stand_in:
+        address = f"{stand_in.url}/{library.index.bucket}"
+        clone = Clone(replace(library, index=replace(library.index, url=address)), access="token")
+        done = runner.run(clone, clone.tag("v0.1.0"))
     assert done.results == GREEN, done.log
-    netrc = (runner.folder / ".netrc").read_text()
-    assert netrc == "machine 127.0.0.1 login token password ci.a-token-of-the-tests\n"
+    assert {seen.key for seen in stand_in.seen} >= {"simple/acme-common/", "simple/constraints.txt"}
     assert "a-token-of-the-tests" not in done.log
 
 
