@@ -277,15 +277,10 @@ def init(
                 f"init needs {missing.name}, which is not installed. Install s3index[init]."
             ) from None
         project = project_of(ROOT, read(ROOT))
-        answers = {"team": team, "bucket": bucket, "region": region, "access": access, "edge": edge}
-        answers |= initial.known(ROOT)
-        answers["repository"] = repository or answers.get("repository", "")
-        for key, question in initial.QUESTIONS.items():
-            if key == "edge" and answers["access"] != "token":
-                continue
-            if not answers.get(key) and yes:
-                raise Refused(f"Nothing says what the {key} is. Give it: --{key}.")
-            answers[key] = answers.get(key) or typer.prompt(question)
+        said = {"team": team, "bucket": bucket, "region": region, "access": access, "edge": edge}
+        known = initial.known(ROOT)
+        repository = repository or known.get("repository", "")
+        answers = _answers(initial.QUESTIONS, {**said, **known, "repository": repository}, yes=yes)
         if wrong := initial.problems(answers):
             raise Refused("\n".join(wrong))
         changes, notes = initial.changes(project, answers, template)
@@ -337,6 +332,20 @@ def check_tag(
         _, project = load(ROOT)
         refuse_tag(project, ref, files or (), branch)
         typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
+
+
+def _answers(
+    questions: Mapping[str, str], known: Mapping[str, str], *, yes: bool
+) -> dict[str, str]:
+    """Return what is known and, unless `yes`, what the answers to the other questions are."""
+    answers = dict(known)
+    for key, question in questions.items():
+        if answers[key] or (key == "edge" and answers["access"] != "token"):
+            continue
+        if yes:
+            raise Refused(f"Nothing says what the {key} is. Give it: --{key}.")
+        answers[key] = typer.prompt(question)
+    return answers
 
 
 @contextmanager

@@ -273,7 +273,7 @@ def test_what_is_filled_into_workflows(world: World) -> None:
     assert text == (
         f"name: W\nuses: acme/s3-lib-template@{world.new} # v1.0.0\n"
         'python: 3.13 ["3.13", "3.14"]\nx: ${{ x }} __X__\n'
-        "all: acme-common acme_common cn-north-1 public "
+        "all: acme-common acme_common cn-north-1 network "
         "https://acme-packages.s3.cn-north-1.amazonaws.com.cn/simple/\n"
     )
 
