@@ -138,7 +138,7 @@ def test_plain_http_is_refused(account: str, stored: Path, settings: Mapping[str
     with reader(account, stored, settings, **context) as bucket:
         for key in (*PAGES, LIST):
             assert status(f"{bucket}/{key}") == 403, key
-    # Whoever asks, whatever for: also the administrator with a signature.
+    # Nobody may, for whatever reason: also the administrator with a signature.
     library = repository(stored, settings)
     policy = bucket_policy(library.index, readers(library.project))
     tls = {name.replace("_", ":"): value for name, value in context.items()}

@@ -244,7 +244,7 @@ def check_end(outcomes: Outcomes, watch: Watch) -> None:
         path = action.team, action.project
         return newest.get(path) or pages.new_project(action.project)
 
-    # Whoever died may have got as far as the page: then the release is there, and whole.
+    # A publisher that died may have got as far as the page: then the release is there, and whole.
     succeeded = [
         action
         for action, outcome in outcomes

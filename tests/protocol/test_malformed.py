@@ -228,7 +228,7 @@ def test_one_record_of_a_list(bucket: MemoryBucket, key: str, case: str) -> None
 
 
 def test_core_metadata_that_is_true_is_legal(bucket: MemoryBucket) -> None:
-    """PEP 714: a digest may be unsaid. It is read, kept, and shown by whoever publishes next."""
+    """PEP 714: a digest may be unsaid. It is read, kept, and shown by the next publish."""
     for key in (COMMON, INDEX.team_list, LIST):
         body = bucket.objects[key].decode()
         document = json.loads(body)

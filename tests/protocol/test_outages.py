@@ -113,7 +113,7 @@ def test_what_the_server_refuses(
     answer, message = ANSWERS[case]
 
     def rule(seen: Seen) -> Answer | None:
-        # A bucket in another region serves whoever signs for that region, as boto3 can.
+        # A bucket in another region serves clients that sign for that region, as boto3 can.
         return None if "/eu-west-1/" in seen.headers["Authorization"] else answer
 
     stand_in = serve(rule)
