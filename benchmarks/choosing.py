@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from subprocess import run
 from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -101,6 +102,8 @@ def open_index() -> Iterator[tuple["S3Client", Proxy, Library]]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    # What moto's servers of one process hold, they share: a second measurement starts from nothing.
+    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST"), timeout=60).close()
     proxy = Proxy(port)
     os.environ |= {
         "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",

@@ -1,4 +1,4 @@
-"""What a large index costs: a release after 2,000 others, verify and repair of 500 projects.
+"""What an index costs by its size: a release after 5 and 2,000, verify and repair of 500 projects.
 
 `make bench ONLY=large` measures and prints the table that docs/benchmarks.md has.
 """
@@ -31,7 +31,7 @@ class Measured:
     before: str
 
 
-BEFORE = ("6.6 MB sent", "33 s", "87 s")
+BEFORE = ("22 requests", "6.6 MB sent", "33 s", "87 s")
 """Of 0.2.0, as it was reported of a project and a team of these sizes, on another day."""
 
 
@@ -42,6 +42,7 @@ def main() -> None:
 
 def measure() -> list[Measured]:
     """Release after 2,000 releases; verify and repair a team of 500 projects."""
+    small = Team(OWN_FILES, 0)
     alone = Team(2 * RELEASES, 0, own=2 * RELEASES)
     many = Team(OWN_FILES + FILES * (PROJECTS - 1), PROJECTS - 1)
     with tempfile.TemporaryDirectory(prefix="s3index-bench-") as folder:
@@ -52,6 +53,7 @@ def measure() -> list[Measured]:
         environment = library.environment(proxy.address)
         command = list(publish.command[:1])
         cases = [
+            (f"release after {OWN_FILES // 2} releases", small, publish.command),
             (f"release after {RELEASES:,} releases", alone, publish.command),
             (f"verify {PROJECTS} projects", many, [*command, "verify"]),
             (f"repair {PROJECTS} projects", many, [*command, "repair"]),
