@@ -42,7 +42,7 @@ lock: .venv/ready  ## take the newest versions: of development, of the action, o
 	@$(COMPILE) -o action/poetry.txt action/poetry.in
 	@$(COMPILE) -o action/build.txt action/build.in
 	@$(COMPILE) -o tests/moving/servers.lock tests/moving/servers.in
-	@$(COMPILE) -o benchmarks/requirements.txt pyproject.toml benchmarks/requirements.in
+	@$(COMPILE) -o benchmarks/requirements.txt benchmarks/requirements.in
 	@$(COMPILE) -o tests/clients/tools.lock tests/clients/tools.in
 
 clean:
@@ -64,6 +64,9 @@ clean:
 	@$(INSTALL) --only-binary=:all: --require-hashes -r $<
 	@touch $@
 
-.venv/ready .venv-bench/ready: %/ready: %/locked pyproject.toml
+.venv/ready: .venv/locked pyproject.toml
 	@$(INSTALL) --no-index --no-build-isolation -e .
+	@touch $@
+
+.venv-bench/ready: .venv-bench/locked
 	@touch $@

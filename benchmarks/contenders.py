@@ -10,7 +10,9 @@ from benchmarks.team import NAME, OURS, PROJECT, REGION, Team, library
 from tests.distributions import sdist, wheel
 
 TEMPLATE = Path(__file__).parents[1]
+OURS_BIN = TEMPLATE / ".venv" / "bin"
 BENCH = TEMPLATE / ".venv-bench" / "bin"
+"""Where the others are: awscli needs an older docutils than s3index."""
 S3INDEX, S3PYPI, WITH_ROOT, THE_SCRIPT = "s3index", "s3pypi", "s3pypi, root index", "the script"
 THE_FLOOR = "the floor"
 FLOOR = """from botocore.session import get_session
@@ -51,15 +53,15 @@ class Contender:
 class Library:
     """A repository with a built release, in which each contender's command can be run."""
 
-    def __init__(self, root: Path) -> None:
-        """Write the repository into an empty folder."""
+    def __init__(self, root: Path, about: str = "") -> None:
+        """Write the repository into an empty folder; `about` is more core metadata."""
         self.root = root
         (root / "dist").mkdir()
         # Text that does not compress makes the files as large as a small library's are.
         body = f"# {random.Random(0).randbytes(20_000).hex()}"
         version = library().version
         self.files = [
-            make(root / "dist", PROJECT, version, body=body).relative_to(root)
+            make(root / "dist", PROJECT, version, body=body, about=about).relative_to(root)
             for make in (wheel, sdist)
         ]
         (root / "pyproject.toml").write_text(PYPROJECT)
@@ -68,7 +70,7 @@ class Library:
     def contenders(self) -> list[Contender]:
         """Return the publisher and what it is compared with."""
         files = [str(file) for file in self.files]
-        ours = [str(BENCH / "s3index"), "publish", *files]
+        ours = [str(OURS_BIN / "s3index"), "publish", *files]
         s3pypi = [str(BENCH / "s3pypi"), "upload", *files, "--bucket", "acme-s3pypi"]
         s3pypi += ["--prefix", f"packages/{NAME}"]
         with_root = [*s3pypi, "--put-root-index"]

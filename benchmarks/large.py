@@ -1,4 +1,4 @@
-"""What an index costs by its size: a release after 5 and 2,000, verify and repair of 500 projects.
+"""What an index costs by its size: a release after up to 2,000, verify and repair of 500 projects.
 
 `make bench ONLY=large` measures and prints the table that docs/benchmarks.md has.
 """
@@ -16,7 +16,25 @@ from benchmarks.results import size
 from benchmarks.server import Server
 from benchmarks.team import OWN_FILES, Team
 
-RELEASES = 2_000
+RELEASES = (10, 200, 2_000)
+README = 200_000
+"""Bytes of the README of the release that is measured."""
+PART = """## Retries
+
+`retry` calls a function again, at most `times` times, and waits longer before each attempt. See
+[the manual](https://docs.example.com/retry) for what it takes for a failure.
+
+```python
+@retry(times=3)
+def fetch(address: str) -> bytes:
+    return session.get(address).content
+```
+
+| option | meaning |
+| --- | --- |
+| `times` | how often it tries |
+
+"""
 PROJECTS = 500
 FILES = 4
 """Files of each of those projects: two releases of a wheel and an sdist."""
@@ -31,7 +49,7 @@ class Measured:
     before: str
 
 
-BEFORE = ("22 requests", "6.6 MB sent", "33 s", "87 s")
+BEFORE = ("", "", "22 requests, 6.6 MB sent", "", "87 s")
 """Of 0.2.0, as it was reported of a project and a team of these sizes, on another day."""
 
 
@@ -41,20 +59,22 @@ def main() -> None:
 
 
 def measure() -> list[Measured]:
-    """Release after 2,000 releases; verify and repair a team of 500 projects."""
-    small = Team(OWN_FILES, 0)
-    alone = Team(2 * RELEASES, 0, own=2 * RELEASES)
+    """Release after some and after many releases; verify and repair a team of 500 projects."""
+    about = "Description-Content-Type: text/markdown\n\n" + PART * (README // len(PART))
+    alone = {count: Team(2 * count, 0, own=2 * count) for count in RELEASES}
     many = Team(OWN_FILES + FILES * (PROJECTS - 1), PROJECTS - 1)
     with tempfile.TemporaryDirectory(prefix="s3index-bench-") as folder:
-        library = Library(Path(folder))
+        library = Library(Path(folder), about)
         [publish] = [each for each in library.contenders() if each.name == S3INDEX]
         runner, server = Runner(), Server()
         proxy = Proxy(server.port)
         environment = library.environment(proxy.address)
         command = list(publish.command[:1])
         cases = [
-            (f"release after {OWN_FILES // 2} releases", small, publish.command),
-            (f"release after {RELEASES:,} releases", alone, publish.command),
+            *(
+                (f"release after {count:,} releases", team, publish.command)
+                for count, team in alone.items()
+            ),
             (f"verify {PROJECTS} projects", many, [*command, "verify"]),
             (f"repair {PROJECTS} projects", many, [*command, "repair"]),
         ]

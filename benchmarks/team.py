@@ -8,9 +8,11 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from s3index import pages, refresh, site
+from s3index.claims import dump_claim
 from s3index.distribution import Distribution, new_md5
 from s3index.pages import ProjectPage
 from s3index.settings import Index
+from s3index.steps import Stored
 from tests.distributions import core_metadata
 from tests.world import Library, claim
 
@@ -78,15 +80,19 @@ def s3index_objects(team: Team) -> Objects:
         files = distributions(name, count)
         for pair in zip(files[::2], files[1::2], strict=True):
             made = claim(pair, "octocat")
-            objects[index.claim(name, pair[0].version)] = pages.dump_claim(made)
+            objects[index.claim(name, pair[0].version)] = dump_claim(made)
         for file in files:
             key = index.file(name, file.filename)
             objects[key] = file.filename.encode()
             if file.metadata is not None:
                 objects[f"{key}.metadata"] = file.metadata
-    objects |= site.project_site(found, index)
+    described = []
+    for page in found:
+        stored = {key: Stored(objects[key], "") for key in refresh.described_by(index, page)}
+        described.append((page, refresh.describe(index, page, stored)))
+    objects |= site.project_site(described, index)
     for scope in refresh.scopes(index):
-        records = pages.join({}, [scope.record(page, index) for page in found])
+        records = pages.join({}, [scope.record(page, index, about) for page, about in described])
         objects[scope.key] = pages.dump_list(records, scope.base)
         objects |= scope.render(records, index)
     return objects

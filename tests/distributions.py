@@ -16,14 +16,18 @@ def wheel(
     body: str = "",
     requires: tuple[str, ...] = (),
     requires_python: str = ">=3.11",
+    about: str = "",
 ) -> Path:
-    """Write an installable wheel (PEP 427) whose module holds its version, and `body`."""
+    """Write an installable wheel (PEP 427) whose module holds its version, and `body`.
+
+    `about` are more lines of core metadata and, after an empty one, the description.
+    """
     name = project.replace("-", "_")
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}/__init__.py": f'VERSION = "{version}"\n{body}\n',
-        f"{info}/METADATA": core_metadata(project, version, requires, requires_python),
+        f"{info}/METADATA": core_metadata(project, version, requires, requires_python, about),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
@@ -42,8 +46,10 @@ def sdist(
     body: str = "",
     requires: tuple[str, ...] = (),
     requires_python: str = ">=3.11",
+    about: str = "",
+    changelog: str | None = None,
 ) -> Path:
-    """Write an sdist (PEP 625) that poetry-core can build."""
+    """Write an sdist (PEP 625) that poetry-core can build; `about` as in `wheel`."""
     name = project.replace("-", "_")
     path = folder / f"{name}-{version}.tar.gz"
     pyproject = (
@@ -52,9 +58,10 @@ def sdist(
         '[build-system]\nrequires = ["poetry-core>=2"]\nbuild-backend = "poetry.core.masonry.api"\n'
     )
     files = {
-        "PKG-INFO": core_metadata(project, version, requires, requires_python),
+        "PKG-INFO": core_metadata(project, version, requires, requires_python, about),
         "pyproject.toml": pyproject,
         f"{name}/__init__.py": f'VERSION = "{version}"\n{body}\n',
+        **({} if changelog is None else {"CHANGELOG.md": changelog}),
     }
     with tarfile.open(path, "w:gz") as archive:
         for file, text in files.items():
@@ -65,7 +72,11 @@ def sdist(
 
 
 def core_metadata(
-    project: str, version: str, requires: tuple[str, ...] = (), requires_python: str = ">=3.11"
+    project: str,
+    version: str,
+    requires: tuple[str, ...] = (),
+    requires_python: str = ">=3.11",
+    about: str = "",
 ) -> str:
     """Return METADATA or PKG-INFO (core metadata 2.3), with the extras that `requires` names."""
     extras = sorted(set(re.findall(r"extra == '([^']+)'", "".join(requires))))
@@ -77,7 +88,7 @@ def core_metadata(
         *(f"Requires-Dist: {requirement}" for requirement in requires),
         *(f"Provides-Extra: {extra}" for extra in extras),
     ]
-    return "\n".join(lines) + "\n\n"
+    return "\n".join(lines) + f"\n{about}\n"
 
 
 def digest(path: Path) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from s3index.claims import Claim, new_claim
 from s3index.distribution import Distribution, read_release
-from s3index.pages import Claim, new_claim
 from s3index.publish import publish
 from s3index.s3 import Bucket
 from s3index.settings import Index, Project

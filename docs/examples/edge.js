@@ -38,6 +38,9 @@ function resolve(uri) {
     if (/^\/(packages|dumb-pypi)\//.test(uri) || uri === '/simple/constraints.txt') {
         return uri;
     }
+    if (uri === '/') {
+        return '/dumb-pypi/index.html';
+    }
     if (/^\/+simple\/*$/.test(uri)) {
         return '/simple/';
     }

@@ -32,7 +32,8 @@ FILE = r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.(whl|tar\.gz|zip)(\.metadata)?"
 COPIED = re.compile(
     rf"packages/{NAME}/(constraints\.txt|{NAME}/({FILE})?)?"
     rf"|simple/(constraints\.txt|{NAME}/)?"
-    rf"|dumb-pypi/{NAME}/index/(index\.html|changelog/page1\.html|simple/{NAME}/(index\.html)?)"
+    rf"|dumb-pypi/({NAME}/index/)?(index\.html|feed\.xml)"
+    rf"|dumb-pypi/{NAME}/index/(changelog/page1\.html|simple/{NAME}/(index\.html)?)"
 )
 LEFT_OUT = re.compile(
     rf"packages/{NAME}/{NAME}/release-[a-z0-9.+!]+\.json"

@@ -16,8 +16,9 @@ import typer
 from packaging.version import InvalidVersion, Version
 
 from s3index import __version__, build, distribution, output
+from s3index.claims import Claim, new_claim
 from s3index.errors import Denied, Refused, shown
-from s3index.pages import LONGEST_TEXT, Claim, line, new_claim
+from s3index.pages import LONGEST_TEXT, line
 from s3index.settings import Index, Project, load, read
 from s3index.settings import project as project_of
 from s3index.token_commands import app as tokens
@@ -100,7 +101,7 @@ def publish(
     with output.refusals():
         index, project = load(ROOT)
         with _distributions(project, files) as found:
-            claim = new_claim(found, datetime.now(UTC), *build.uploader(project.root))
+            claim = _new_claim(project, found)
             if dry_run:
                 _plan(index, found, claim, verbose=verbose)
                 return
@@ -310,7 +311,7 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
             ) from None
         with embedded(ROOT) as (index, project):
             with _distributions(project, None) as found:
-                claim = new_claim(found, datetime.now(UTC), *build.uploader(project.root))
+                claim = _new_claim(project, found)
                 _publish(index, project, found, claim, verbose=verbose)
             output.how_to_install(index, project, open_page=open_page)
             output.until_interrupted()
@@ -362,6 +363,11 @@ def _distributions(
         yield distribution.read_release(built, project.name, project.version)
 
 
+def _new_claim(project: Project, found: list[distribution.Distribution]) -> Claim:
+    who, commit = build.uploader(project.root)
+    return new_claim(found, datetime.now(UTC), who, commit, build.provenance())
+
+
 def _publish(
     index: Index,
     project: Project,
@@ -374,7 +380,7 @@ def _publish(
 
     with output.upload_progress(found) as opener:
         outcome = _bucket(index, opener, verbose=verbose).run(protocol(found, index, claim))
-    output.released(index, project, found, new=bool(outcome))
+    output.released(index, project, found, claim, new=bool(outcome))
     return outcome
 
 

@@ -14,10 +14,12 @@ from packaging.utils import canonicalize_version
 from packaging.version import InvalidVersion, Version
 
 from s3index import pages, site
+from s3index.about import About
+from s3index.claims import Claim, parse_claim
 from s3index.distribution import new_md5, parse_filename
 from s3index.errors import Refused
-from s3index.pages import Claim, File, Malformed, ProjectPage
-from s3index.refresh import Objects, organization_page
+from s3index.pages import File, Malformed, ProjectPage
+from s3index.refresh import Objects, describe, described_by, organization_page
 from s3index.settings import LIST, NAME, Index
 from s3index.steps import Facts, List, Listed, Stat, Steps, Stored, ask, get_all
 
@@ -32,11 +34,11 @@ Listing = Mapping[str, Listed]
 class Observed:
     """A project as the bucket has it.
 
-    `listed` are the objects of its folder, `objects` what is derived from its page and `rendered`
-    what should be, `claims` {version: claim}, `facts` {key: what the server says of a distribution
-    or its core metadata}, `owner` the team that has the name in the organisation's namespace.
-    `findings`, `lost` (findings that nothing in the bucket can mend) and `notes` grow while it is
-    judged.
+    `listed` are the objects of its folder, `about` is what its newest release says of itself,
+    `objects` what is derived from its page and `rendered` what should be, `claims`
+    {version: claim}, `facts` {key: what the server says of a distribution or its core metadata},
+    `owner` the team that has the name in the organisation's namespace. `findings`, `lost`
+    (findings that nothing in the bucket can mend) and `notes` grow while it is judged.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Observed:
     page: ProjectPage | None
     claims: dict[Version, Claim]
     findings: list[str]
+    about: About | None = None
     objects: Objects = field(default_factory=dict)
     rendered: Mapping[str, bytes] = field(default_factory=dict)
     owner: str | None = None
@@ -96,7 +99,13 @@ def observe(
         wanted += [page, *(key for key in folder if _claimed_version(key.removeprefix(page)))]
     objects = yield from get_all(wanted)
     found = [_observed(name, folder, index, objects) for name, folder in folders.items()]
-    rendered = site.project_site([one.page for one in found if one.page], index)
+    for one in found:
+        if one.page:
+            wanted += [key for key in described_by(index, one.page) if key not in objects]
+    objects |= yield from get_all([key for key in wanted if key not in objects])
+    for one in found:
+        one.about = describe(index, one.page, objects) if one.page else None
+    rendered = site.project_site([(one.page, one.about) for one in found if one.page], index)
     derived: dict[str, Stored | None] = {
         key: Stored(body, listed.etag)
         for key, body in rendered.items()
@@ -207,7 +216,7 @@ def _observed(name: str, listed: Listing, index: Index, objects: Objects) -> Obs
     claims = {}
     for path in listed:
         if version := _claimed_version(path.removeprefix(key)):
-            parse = partial(pages.parse_claim, key=path, name=name, version=version)
+            parse = partial(parse_claim, key=path, name=name, version=version)
             if claim := read(objects[path], parse, path, findings):
                 claims[version] = claim
     one = Observed(name, listed, stored, page, claims, findings)

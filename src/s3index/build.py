@@ -1,4 +1,4 @@
-"""What other programs are asked: Poetry or build for the files, CI or git for who publishes."""
+"""What other programs say: Poetry or build make the files, CI or git know who publishes."""
 
 import os
 import shutil
@@ -7,7 +7,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from s3index.distribution import LONGEST_TEXT
 from s3index.errors import Refused
+from s3index.readme import link
 from s3index.settings import read
 
 
@@ -60,6 +62,21 @@ def uploader(root: Path) -> tuple[str | None, str | None]:
     who = os.environ.get("GITHUB_ACTOR") or _git(root, "config", "user.name")
     commit = os.environ.get("GITHUB_SHA") or _git(root, "rev-parse", "HEAD")
     return who or None, commit or None
+
+
+def provenance() -> str | None:
+    """Return where the files' attestation is, as the workflow that made it says; None without one.
+
+    Raises Refused if S3INDEX_ATTESTATION is not an address that a page may link to.
+    """
+    said = os.environ.get("S3INDEX_ATTESTATION", "").strip()
+    address = link(said) if said.startswith("https://") and len(said) <= LONGEST_TEXT else None
+    if said and address is None:
+        raise Refused(
+            f"S3INDEX_ATTESTATION = {said!r:.200} is not an https address. Unset it, or set it to "
+            "the output attestation-url of actions/attest-build-provenance."
+        )
+    return address
 
 
 def _git(root: Path, *arguments: str) -> str:

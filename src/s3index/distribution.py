@@ -26,6 +26,7 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
+from s3index import changelog
 from s3index.errors import Refused
 
 LARGEST_PUT = 5 * 1024**3
@@ -57,7 +58,8 @@ class Distribution:
     """One wheel or sdist on disk, read and checked.
 
     `sha256` and `md5` are hexadecimal, `size` in bytes; `metadata` is a wheel's METADATA as it
-    stands in the archive (PEP 658), None for an sdist.
+    stands in the archive (PEP 658), None for an sdist. `changelog` is what that of an sdist says of
+    the version, and in which content type; None if there is none.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class Distribution:
     md5: str
     requires_python: str | None
     metadata: bytes | None
+    changelog: tuple[str, str] | None = None
 
     @property
     def is_pure(self) -> bool:
@@ -95,7 +98,9 @@ def read(path: Path, *, old: bool = False) -> Distribution:
         raise Refused(f"{path.name} has {size} bytes; S3 takes {LARGEST_PUT} in one PUT. Split it.")
     wheel = path.name.endswith(".whl")
     with path.open("rb") as file:
-        content = wheel_metadata(file, path.name) if wheel else _sdist_metadata(file, path.name)
+        content, changes = (
+            (wheel_metadata(file, path.name), None) if wheel else _sdist_texts(file, path.name)
+        )
         metadata = _validated(content, path.name, old=old)
         if (canonicalize_name(metadata.name), metadata.version) != (project, version):
             raise Refused(
@@ -106,14 +111,8 @@ def read(path: Path, *, old: bool = False) -> Distribution:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         etag = hashlib.file_digest(file, new_md5).hexdigest()
-    requires_python = metadata.requires_python
-    # A longer one could be written on a page, but not be read from it.
-    if max(len(project), len(str(version))) > LONGEST_NAME:
-        raise Refused(
-            f"{path.name:.99}… has a name or a version of over {LONGEST_NAME} characters."
-        )
-    if requires_python is not None and len(str(requires_python)) > LONGEST_TEXT:
-        raise Refused(f"{path.name} says more than {LONGEST_TEXT} characters of Requires-Python.")
+    requires_python = None if metadata.requires_python is None else str(metadata.requires_python)
+    _refuse_long(path.name, (project, str(version)), requires_python)
     return Distribution(
         path=path,
         filename=path.name,
@@ -122,9 +121,18 @@ def read(path: Path, *, old: bool = False) -> Distribution:
         size=size,
         sha256=digest,
         md5=etag,
-        requires_python=None if requires_python is None else str(requires_python),
+        requires_python=requires_python,
         metadata=content if wheel else None,
+        changelog=changes,
     )
+
+
+def _refuse_long(filename: str, names: Sequence[str], requires_python: str | None) -> None:
+    """Raise Refused for what could be written on a page, but not be read from it."""
+    if max(map(len, names)) > LONGEST_NAME:
+        raise Refused(f"{filename:.99}… has a name or a version of over {LONGEST_NAME} characters.")
+    if requires_python is not None and len(requires_python) > LONGEST_TEXT:
+        raise Refused(f"{filename} says more than {LONGEST_TEXT} characters of Requires-Python.")
 
 
 def read_release(
@@ -234,18 +242,30 @@ def wheel_metadata(file: BinaryIO, name: str) -> bytes:
     return content
 
 
-def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
-    """Return PKG-INFO of an sdist (PEP 643), having read the archive to its end."""
+def _sdist_texts(file: BinaryIO, name: str) -> tuple[bytes, tuple[str, str] | None]:
+    """Return PKG-INFO of an sdist (PEP 643), having read the archive to its end.
+
+    Also return what its changelog says of the version, and in which content type.
+    """
     found = []
+    changes = None
     with _intact(name, "sdist"):
         with (
             gzip.open(file) as stream,
             tarfile.open(fileobj=_Careful(stream), mode="r:") as archive,
         ):
             for member in archive:
-                if member.isfile() and member.name.split("/")[1:] == ["PKG-INFO"]:
+                path = member.name.split("/")[1:]
+                if len(path) != 1 or not member.isfile():
+                    continue
+                named = changelog.FILENAME.fullmatch(path[0])
+                if path == ["PKG-INFO"] or named:
                     content = archive.extractfile(member)
-                    found.append(content.read(LARGEST_METADATA + 1) if content else b"")
+                    text = content.read(LARGEST_METADATA + 1) if content else b""
+                    if path == ["PKG-INFO"]:
+                        found.append(text)
+                    elif named:
+                        changes = changes or _changes(text, named[2], name)
         # tarfile stops at the archive's end mark; gzip checks its digest only at its own end.
         file.seek(0)
         with gzip.open(file) as stream:
@@ -253,7 +273,14 @@ def _sdist_metadata(file: BinaryIO, name: str) -> bytes:
                 pass
     if len(found) != 1:
         raise Refused(f"{name} holds {len(found)} PKG-INFO; an sdist holds one. Build it again.")
-    return found[0]
+    return found[0], changes
+
+
+def _changes(content: bytes, suffix: str, name: str) -> tuple[str, str] | None:
+    kind = changelog.CONTENT_TYPES[suffix.lower()]
+    _, version = parse_filename(name)
+    section = changelog.section(content.decode(errors="replace"), kind, version)
+    return (section, kind) if section else None
 
 
 class _Careful(io.RawIOBase):

@@ -4,13 +4,6 @@ The project's page, a terminal and GitHub's step summary show them after a relea
 README has them through the template, and docs/consumers.md says what each of them holds against.
 """
 
-from html import escape
-from pathlib import Path
-from string import Template
-
-HTML = Path(__file__).with_name("install.html")
-
-
 EDGE = (
     "One index for every client, instead of PyPI's: what is not the organisation's comes from PyPI "
     "through it, so a stranger's project of one of its names cannot be installed."
@@ -41,25 +34,24 @@ def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict
     }
 
 
-def html(url: str, bucket: str, project: str, *, edge: bool = False) -> str:
-    """Return the commands as part of the project's page, each with a button that copies it."""
-    shown = [f"<p>{escape(EDGE)}</p>"] if edge else []
-    shown += [
-        f"<p>{client} <button>Copy</button></p><pre>{escape(command)}</pre>"
-        for client, command in commands(url, bucket, project, edge=edge).items()
-    ]
-    return Template(HTML.read_text(encoding="utf-8")).substitute(commands="\n    ".join(shown))
-
-
 def summary(
-    headline: str, page_address: str, url: str, bucket: str, project: str, *, edge: bool = False
+    headline: str,
+    page_address: str,
+    url: str,
+    bucket: str,
+    project: str,
+    *,
+    changes: str | None = None,
+    edge: bool = False,
 ) -> str:
     """Return what GitHub's step summary shows after a release, as Markdown.
 
-    `page_address` is the URL of the project's page for people.
+    `page_address` is the URL of the project's page for people, `changes` what the library's
+    changelog says of the release.
     """
     shown = markdown(url, bucket, project, edge=edge)
-    return f"## {headline}\n\n<{page_address}>\n\n{shown}"
+    said = f"{shown}\n### Changes\n\n{changes}\n" if changes else shown
+    return f"## {headline}\n\n<{page_address}>\n\n{said}"
 
 
 def markdown(url: str, bucket: str, project: str, *, edge: bool = False) -> str:

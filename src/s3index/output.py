@@ -14,6 +14,7 @@ import typer
 
 from s3index import install
 from s3index.access import Publisher, ask_github
+from s3index.claims import Claim
 from s3index.distribution import Distribution
 from s3index.errors import Refused, shown
 from s3index.names import taken, warning
@@ -97,8 +98,13 @@ def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: b
     typer.echo(f"{done} {len(releases)} releases of {project} ({files} files).")
 
 
-def released(index: Index, project: Project, found: Sequence[Distribution], *, new: bool) -> None:
-    """Print what a publish did, on the terminal and in GitHub's step summary."""
+def released(
+    index: Index, project: Project, found: Sequence[Distribution], claim: Claim, *, new: bool
+) -> None:
+    """Print what a publish did, on the terminal and in GitHub's step summary.
+
+    The summary also has what the changelog says of the release.
+    """
     done = "Published" if new else "Already published, nothing was changed:"
     headline = f"{done} {project.name} {found[0].version}"
     typer.echo(f"{headline} ({len(found)} files).")
@@ -106,7 +112,8 @@ def released(index: Index, project: Project, found: Sequence[Distribution], *, n
     if step_summary:
         page = index.page_address(project.name)
         where = (index.url, index.bucket, project.name)
-        text = install.summary(headline, page, *where, edge=index.edge)
+        changes = claim.changelog.text if claim.changelog else None
+        text = install.summary(headline, page, *where, changes=changes, edge=index.edge)
         try:
             with Path(step_summary).open("a", encoding="utf-8") as file:
                 file.write(text)

@@ -1,4 +1,4 @@
-"""The documents that are the index's state: project pages, claims and project lists.
+"""The documents that are the index's state: project pages and project lists.
 
 Pages and lists are the JSON of the simple repository API (PEP 691, PEP 700); keys of ours start
 with an underscore, as PEP 691 asks. Every change of a project page raises its `_last-serial`. A
@@ -11,8 +11,7 @@ behind this module has to doubt. Functions never change their arguments.
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from hashlib import sha256
+from datetime import datetime
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
-from s3index.distribution import LONGEST_NAME, Distribution, new_md5, parse_filename
+from s3index.distribution import LONGEST_NAME, parse_filename
 from s3index.distribution import LONGEST_TEXT as LONGEST_TEXT
 from s3index.errors import Refused
 from s3index.settings import NAME
@@ -32,6 +31,8 @@ LARGEST = 64 * 1024**2
 """Bytes of a document that are read: some hundred thousand files."""
 HIGHEST = 2**52
 """The highest serial that is read; no project has a billion releases."""
+RECENT = 3
+"""Releases of a project that a list names: what a feed shows of two that follow each other."""
 FORGED = HIGHEST // 2
 """Serials from here on are somebody's making. repair does not go on from them, so that there is
 always room above a serial that it writes."""
@@ -141,47 +142,48 @@ class ProjectPage(Struct, frozen=True):
         return tuple(file for file in self.files if file.version == version)
 
 
-class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "uploaded-by"}):
-    """What a release consists of: created once, before its files, and never changed.
+class Latest(Struct, frozen=True, omit_defaults=True):
+    """A project's newest release, with the summary of its core metadata."""
 
-    `files` are the entries of the project page as they were when the release was made,
-    `uploaded_by` says who made it, `commit` of which commit, `time` when, in UTC. `md5` has the
-    hexadecimal MD5 of each object, core metadata included: S3 lists most by it.
-    """
-
-    name: Name
     version: Annotated[str, Meta(max_length=LONGEST_NAME)]
     files: tuple[File, ...]
+    summary: Line | None = None
+
+
+class Upload(Struct, frozen=True):
+    """That a version was released, and when, in UTC."""
+
+    version: Line
     time: Time
-    uploaded_by: Line | None = None
-    commit: Line | None = None
-    md5: dict[str, str] = {}
-
-    @property
-    def digests(self) -> dict[str, tuple[str, str | None]]:
-        """Return {filename: digests of the file and of its core metadata}."""
-        return {file.filename: (file.digest, file.metadata_digest) for file in self.files}
-
-
-class Latest(Struct, frozen=True):
-    """A project's newest release."""
-
-    version: Annotated[str, Meta(max_length=LONGEST_NAME)]
-    files: tuple[File, ...]
 
 
 class Record(
     Struct,
     frozen=True,
     omit_defaults=True,
-    rename={"last_serial": "_last-serial", "latest": "_latest", "team": "_team"},
+    rename={
+        "last_serial": "_last-serial",
+        "latest": "_latest",
+        "recent": "_recent",
+        "team": "_team",
+    },
 ):
-    """What a list says of a project; `team` is named in the organisation's list alone."""
+    """What a list says of a project; `team` is named in the organisation's list alone.
+
+    `recent` are its last few releases in the order of time, yanked ones left out: for the feeds.
+    """
 
     name: Name
     last_serial: Serial = msgspec.field(default_factory=lambda: 0)
     latest: Latest | None = None
     team: Name | None = None
+    recent: tuple[Upload, ...] = ()
+
+    @property
+    def released(self) -> str | None:
+        """Return when the newest release was made, in UTC."""
+        files = self.latest.files if self.latest else ()
+        return max((file.upload_time for file in files if file.upload_time), default=None)
 
     @property
     def path(self) -> str:
@@ -219,12 +221,12 @@ def parse_project(body: bytes, key: str, name: str, base: str = "") -> ProjectPa
 
     Raises Malformed if anything of it is not what this publisher writes.
     """
-    page = _decode(body, key, ProjectPage)
+    page = decode(body, key, ProjectPage)
     if page.name != name:
-        raise _malformed(key, f"it names {page.name}")
+        raise malformed(key, f"it names {page.name}")
     if page.meta.last_serial is None:
-        raise _malformed(key, "it has no _last-serial")
-    files = _files(page.files, key, name, base)
+        raise malformed(key, "it has no _last-serial")
+    files = checked(page.files, key, name, base)
     return with_files(page, files, page.serial)
 
 
@@ -233,19 +235,10 @@ def owner(body: bytes, key: str) -> str:
 
     Raises Malformed if it names none.
     """
-    team = _decode(body, key, _Owned).meta.team
+    team = decode(body, key, _Owned).meta.team
     if team is None:
-        raise _malformed(key, "it names no team")
+        raise malformed(key, "it names no team")
     return team
-
-
-def parse_claim(body: bytes, key: str, name: str, version: Version) -> Claim:
-    """Read the claim of a release, found at `key`; raises Malformed if it is not one."""
-    claim = _decode(body, key, Claim)
-    files = _files(claim.files, key, name, "")
-    if claim.name != name or not files or any(file.version != version for file in files):
-        raise _malformed(key, "it is of another release")
-    return replace(claim, files=files)
 
 
 def parse_list(body: bytes, key: str, base: str = "") -> tuple[dict[str, Record], list[str]]:
@@ -257,14 +250,14 @@ def parse_list(body: bytes, key: str, base: str = "") -> tuple[dict[str, Record]
     """
     records: dict[str, Record] = {}
     damaged = []
-    for raw in _decode(body, key, _List).projects:
+    for raw in decode(body, key, _List).projects:
         try:
             record = msgspec.json.decode(raw, type=Record)
             if bool(record.team) != bool(base):
-                raise _malformed(key, f"{record.name} has no team, or one too many")
+                raise malformed(key, f"{record.name} has no team, or one too many")
             if record.latest:
                 folder = f"{base}{record.path}/"
-                files = _files(record.latest.files, key, record.name, folder)
+                files = checked(record.latest.files, key, record.name, folder)
                 _same_version(record.latest.version, files, key)
                 record = replace(record, latest=replace(record.latest, files=files))
         except (msgspec.DecodeError, ValueError, RecursionError, Malformed):
@@ -285,11 +278,6 @@ def dump(page: ProjectPage, base: str = "") -> bytes:
     return msgspec.json.encode(replace(page, files=files)) + b"\n"
 
 
-def dump_claim(claim: Claim) -> bytes:
-    """Return the bytes that are stored for a claim."""
-    return msgspec.json.encode(claim) + b"\n"
-
-
 def dump_list(records: Records, base: str = "") -> bytes:
     """Return the bytes that are stored for a project list."""
     projects = [
@@ -301,24 +289,6 @@ def dump_list(records: Records, base: str = "") -> bytes:
         for _, record in sorted(records.items())
     ]
     return msgspec.json.encode({"meta": PageMeta(), "projects": projects}) + b"\n"
-
-
-def new_claim(
-    files: Iterable[Distribution], now: datetime, uploaded_by: str | None, commit: str | None
-) -> Claim:
-    """Return the claim of a release that is made at `now`, by whom and of which commit."""
-    found = list(files)
-    time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said = " ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word)
-    entries = tuple(_entry(file, time, line(said)) for file in found)
-    name, version = found[0].project, str(found[0].version)
-    md5 = {file.filename: file.md5 for file in found}
-    md5 |= {
-        f"{file.filename}.metadata": new_md5(file.metadata).hexdigest()
-        for file in found
-        if file.metadata is not None
-    }
-    return Claim(name, version, in_order(entries), time, line(uploaded_by), line(commit), md5)
 
 
 def line(text: str | None) -> str | None:
@@ -385,11 +355,23 @@ def newest(page: ProjectPage) -> Version | None:
     return max(final or versions, default=None)
 
 
-def record(page: ProjectPage, team: str | None = None) -> Record:
-    """Return what a list says of a project; `team` for the organisation's list."""
+def record(page: ProjectPage, team: str | None = None, summary: str | None = None) -> Record:
+    """Return what a list says of a project; `team` for the organisation's list.
+
+    `summary` is that of its newest release's core metadata.
+    """
     version = newest(page)
-    latest = Latest(str(version), page.release(version)) if version else None
-    return Record(page.name, page.serial, latest, team)
+    latest = Latest(str(version), page.release(version), summary) if version else None
+    return Record(page.name, page.serial, latest, team, _recent(page))
+
+
+def _recent(page: ProjectPage) -> tuple[Upload, ...]:
+    times: dict[Version, str] = {}
+    for file in page.files:
+        if file.upload_time and not file.yanked:
+            times[file.version] = max(file.upload_time, times.get(file.version, ""))
+    ordered = sorted((time, version) for version, time in times.items())[-RECENT:]
+    return tuple(Upload(str(version), time) for time, version in ordered)
 
 
 def join(records: Records, others: Iterable[Record]) -> dict[str, Record]:
@@ -419,20 +401,6 @@ def in_order(files: Iterable[File]) -> tuple[File, ...]:
     return tuple(sorted(files, key=lambda file: (file.version, file.filename)))
 
 
-def _entry(file: Distribution, time: str, uploaded_by: str | None) -> File:
-    metadata = file.metadata
-    return File(
-        filename=file.filename,
-        url=quote(file.filename),
-        hashes=Digests(file.sha256),
-        size=file.size,
-        upload_time=time,
-        requires_python=file.requires_python,
-        core_metadata=False if metadata is None else CoreMetadata(sha256(metadata).hexdigest()),
-        uploaded_by=uploaded_by,
-    )
-
-
 def _next(page: ProjectPage, files: Iterable[File]) -> ProjectPage:
     return with_files(page, files, page.serial + 1)
 
@@ -441,32 +409,36 @@ def _linked(files: Iterable[File], base: str) -> tuple[File, ...]:
     return tuple(replace(file, url=base + file.url) for file in files)
 
 
-def _decode(body: bytes, key: str, kind: type[T]) -> T:
+def decode(body: bytes, key: str, kind: type[T]) -> T:
+    """Read a document of a kind, found at `key`; raises Malformed if it is not one."""
     if len(body) > LARGEST:
-        raise _malformed(key, f"it has more than {LARGEST} bytes")
+        raise malformed(key, f"it has more than {LARGEST} bytes")
     try:
         document = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(key, str(error)) from None
+        raise malformed(key, str(error)) from None
     meta = getattr(document, "meta", None)
     if meta and not meta.api_version.startswith("1."):
-        raise _malformed(key, f"it has version {meta.api_version} of the API, not 1.x")
+        raise malformed(key, f"it has version {meta.api_version} of the API, not 1.x")
     return document
 
 
-def _files(files: Iterable[File], key: str, name: str, base: str) -> tuple[File, ...]:
-    """Return files with links relative to their project page; raise Malformed if one is not so."""
+def checked(files: Iterable[File], key: str, name: str, base: str) -> tuple[File, ...]:
+    """Return files with links relative to their project page.
+
+    Raises Malformed if one is of another project or elsewhere.
+    """
     checked: dict[str, File] = {}
     for file in files:
         try:
             project, _ = parse_filename(file.filename)
             _ = file.uploaded
         except (Refused, ValueError) as error:
-            raise _malformed(key, str(error)) from None
+            raise malformed(key, str(error)) from None
         url = quote(file.filename)
         # 0.2.0 writes the same links.
         if project != name or file.url != base + url or file.filename in checked:
-            raise _malformed(key, f"it lists {file.filename} at {file.url!r:.200}")
+            raise malformed(key, f"it lists {file.filename} at {file.url!r:.200}")
         checked[file.filename] = file if not base else replace(file, url=url)
     return tuple(checked.values())
 
@@ -475,12 +447,13 @@ def _same_version(version: str, files: Iterable[File], key: str) -> None:
     try:
         parsed = Version(version)
     except InvalidVersion:
-        raise _malformed(key, f"{version!r} is not a version") from None
+        raise malformed(key, f"{version!r} is not a version") from None
     if any(file.version != parsed for file in files):
-        raise _malformed(key, f"it lists files of other versions than {version}")
+        raise malformed(key, f"it lists files of other versions than {version}")
 
 
-def _malformed(key: str, why: str) -> Malformed:
+def malformed(key: str, why: str) -> Malformed:
+    """Return the error of an object that this publisher did not write."""
     printable = re.sub(r"[^ -~]", "?", why)
     return Malformed(
         f"The object {key!r} was not written by this publisher: {printable:.300}. Nothing was "

@@ -25,13 +25,17 @@ from msgspec import structs
 from packaging.version import Version
 
 from s3index import pages, site
+from s3index.about import required
+from s3index.claims import Claim, dump_claim, parse_claim
 from s3index.distribution import Distribution
 from s3index.errors import Refused
-from s3index.pages import Claim, ProjectPage
+from s3index.pages import ProjectPage
 from s3index.refresh import (
     Objects,
     Scope,
     derived_put,
+    describe,
+    described_by,
     made_from,
     organization_page,
     page_put,
@@ -162,6 +166,8 @@ def _prepare(
         ask([List(os.path.commonprefix(names)), *(Get(key) for key in keys)]),
     )
     there = frozenset(stored)
+    teams = _teams(found)
+    releases = [(files, _with_teams(claim, files, teams)) for files, claim in releases]
     looked: list[Prepared | Refused] = yield from gather(
         *(
             _look(
@@ -174,6 +180,21 @@ def _prepare(
     )
     states = [each for each in looked if isinstance(each, Prepared)]
     return states, [each for each in looked if isinstance(each, Refused)]
+
+
+def _teams(found: Snapshot) -> dict[str, str]:
+    """Return the team of each project of the organisation, as its list has them."""
+    [(scope, objects)] = [each for each in found.lists if each[0].team is None]
+    stored = objects[scope.key]
+    records, _ = pages.parse_list(stored.body, scope.key, scope.base) if stored else ({}, [])
+    return {name: record.team for name, record in records.items() if record.team}
+
+
+def _with_teams(claim: Claim, files: Sequence[Distribution], teams: Mapping[str, str]) -> Claim:
+    """Return a claim that says which of the files' requirements are the organisation's."""
+    needed = {name for file in files if file.metadata for name in required(file.metadata)}
+    ours = {name: teams[name] for name in sorted(needed & teams.keys())}
+    return structs.replace(claim, dependencies=ours)
 
 
 def _look(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepared | Refused]:
@@ -259,29 +280,37 @@ def newest_serial(found: Snapshot, index: Index) -> int:
 
 
 def change(
-    index: Index, found: Snapshot, next_state: Callable[[ProjectPage], ProjectPage]
+    index: Index,
+    found: Snapshot,
+    next_state: Callable[[ProjectPage], ProjectPage],
+    known: Objects | None = None,
 ) -> Steps[bool]:
     """Swap the project page for its next state, then refresh everything that follows from it.
 
-    `next_state` is asked again of every page that a swap was lost to. Returns whether anything
-    was written.
+    `next_state` is asked again of every page that a swap was lost to. `known` are objects that
+    describe releases; what describes the newest one and is not among them is read beside the swap.
+    Returns whether anything was written.
     """
-    page, stored = found.page, found.stored
+    page, stored, described = found.page, found.stored, dict(known or {})
     key = index.project_page(page.name)
     written = False
-    while not written:
+    while True:
         changed = next_state(page)
+        unread = [each for each in described_by(index, changed) if each not in described]
         if changed is page:
+            described |= yield from get_all(unread)
             break
-        [reply] = yield [page_put(key, changed, stored)]
+        [[reply], read] = yield from gather(ask([page_put(key, changed, stored)]), get_all(unread))
+        described |= read
         if reply:
             page, written = changed, True
-        else:
-            [stored] = yield [Get(key)]
-            page = project_page(stored, index, page.name)
+            break
+        [stored] = yield [Get(key)]
+        page = project_page(stored, index, page.name)
+    about = describe(index, page, described)
     refreshed = yield from gather(
-        refresh_project(index, page, found.project),
-        *(refresh_list(scope, index, page, objects) for scope, objects in found.lists),
+        refresh_project(index, page, about, found.project),
+        *(refresh_list(scope, index, page, about, objects) for scope, objects in found.lists),
     )
     return written or any(refreshed)
 
@@ -294,7 +323,7 @@ def metadata_put(key: str, body: bytes, stored: Listed | None) -> Put:
 
 def claim_put(key: str, claim: Claim) -> Put:
     """Return the request that creates a claim."""
-    body = pages.dump_claim(claim)
+    body = dump_claim(claim)
     return Put(key, body, sha256(body).hexdigest(), "application/json", IMMUTABLE)
 
 
@@ -304,9 +333,16 @@ def _carry_out(index: Index, states: Sequence[Prepared]) -> Steps[Outcome]:
     if not new:
         return Outcome((yield from change(index, states[0].snapshot, lambda page: page)))
     claims, found = yield from _claim(index, new)
-    yield from _create([file for state in new for file in state.files], index, new[0].stored)
+    distributions = [file for state in new for file in state.files]
+    yield from _create(distributions, index, new[0].stored)
     files = [file for claim in claims for file in claim.files]
-    written = yield from change(index, found, lambda page: pages.add(page, files))
+    ours = {state.key: dump_claim(claim) for state, claim in zip(new, claims, strict=True)} | {
+        f"{index.file(file.project, file.filename)}.metadata": file.metadata
+        for file in distributions
+        if file.metadata is not None
+    }
+    known = {key: Stored(body, "") for key, body in ours.items()}
+    written = yield from change(index, found, lambda page: pages.add(page, files), known)
     return Outcome.FIRST if found.stored is None else Outcome(written)
 
 
@@ -344,7 +380,7 @@ def _claim(index: Index, states: Sequence[Prepared]) -> Steps[tuple[list[Claim],
 
 def _same_claim(stored: Stored, key: str, ours: Claim, version: Version) -> Claim:
     """Return a claim that was read; raises Refused if it is of another build than ours."""
-    claim = pages.parse_claim(stored.body, key, ours.name, version)
+    claim = parse_claim(stored.body, key, ours.name, version)
     if claim.digests != ours.digests:
         who = f" by {claim.uploaded_by}" if claim.uploaded_by else ""
         commit = f" from commit {claim.commit}" if claim.commit else ""

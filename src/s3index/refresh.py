@@ -6,10 +6,14 @@ high, so that none goes back to an older state, however many write and in any or
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from s3index import pages, site
+from packaging.version import Version
+
+from s3index import about, pages, site
+from s3index.about import About
+from s3index.claims import Claim, parse_claim
 from s3index.pages import Malformed, ProjectPage, Record, Records
 from s3index.settings import LIST, Index
 from s3index.steps import Put, Steps, Stored, ask, get_all
@@ -38,9 +42,10 @@ class Scope:
         """Return the keys of the list and of what is derived from it."""
         return [self.key, *self.derived]
 
-    def record(self, page: ProjectPage, index: Index) -> Record:
+    def record(self, page: ProjectPage, index: Index, about: About | None = None) -> Record:
         """Return what the list says of a project of the index's team."""
-        return pages.record(page, None if self.team else index.team)
+        summary = about.summary if about else None
+        return pages.record(page, None if self.team else index.team, summary)
 
 
 def scopes(index: Index) -> list[Scope]:
@@ -51,16 +56,18 @@ def scopes(index: Index) -> list[Scope]:
     ]
 
 
-def refresh_project(index: Index, page: ProjectPage, objects: Objects) -> Steps[bool]:
+def refresh_project(
+    index: Index, page: ProjectPage, about: About | None, objects: Objects
+) -> Steps[bool]:
     """Bring a project's objects, given as they were read, to what its page says or beyond.
 
-    Returns whether anything was written.
+    `about` is what its newest release says of itself. Returns whether anything was written.
     """
 
     def wanted(objects: Objects) -> Steps[list[Put]]:
         yield from ask([])
         # What has a higher serial was written by a publisher that knows a newer page than ours.
-        rendered = site.project_site([page], index)
+        rendered = site.project_site([(page, about)], index)
         return [
             derived_put(key, rendered[key], stored)
             for key, stored in objects.items()
@@ -72,19 +79,21 @@ def refresh_project(index: Index, page: ProjectPage, objects: Objects) -> Steps[
     return _write(objects, wanted)
 
 
-def refresh_list(scope: Scope, index: Index, page: ProjectPage, objects: Objects) -> Steps[bool]:
+def refresh_list(
+    scope: Scope, index: Index, page: ProjectPage, about: About | None, objects: Objects
+) -> Steps[bool]:
     """Bring a list and what is derived from it, as they were read, to what one page says or beyond.
 
-    Returns whether anything was written.
+    `about` is what the page's newest release says of itself. Returns whether anything was written.
     """
-    records: Records = pages.join({}, [scope.record(page, index)])
+    records: Records = pages.join({}, [scope.record(page, index, about)])
 
     def wanted(objects: Objects) -> Steps[list[Put]]:
         nonlocal records
         if stored := objects.get(scope.key):
             there, _ = pages.parse_list(stored.body, scope.key, scope.base)
             records = pages.join(there, records.values())
-        records = yield from _catch_up(scope, records, made_from(scope, objects))
+        records = yield from _catch_up(scope, index, records, made_from(scope, objects))
         bodies = scope.render(records, index)
         return [
             list_put(scope, records, stored)
@@ -94,6 +103,39 @@ def refresh_list(scope: Scope, index: Index, page: ProjectPage, objects: Objects
         ]
 
     return _write(objects, wanted)
+
+
+def described_by(index: Index, page: ProjectPage) -> list[str]:
+    """Return the keys of what describes a page's newest release: its claim, and core metadata.
+
+    Without a wheel there is no core metadata beside the files, and nothing to read.
+    """
+    version = pages.newest(page)
+    for file in page.release(version) if version else ():
+        if version and file.metadata_digest:
+            key = f"{index.file(page.name, file.filename)}.metadata"
+            return [index.claim(page.name, version), key]
+    return []
+
+
+def describe(index: Index, page: ProjectPage, objects: Objects) -> About | None:
+    """Return what a page's newest release says of itself, out of the objects that describe it.
+
+    None if core metadata is missing or is not what the page names: nothing is said rather than
+    something that nobody released.
+    """
+    version, keys = pages.newest(page), described_by(index, page)
+    if not version or not keys or not (stored := objects.get(keys[1])):
+        return None
+    digests = {file.metadata_digest for file in page.release(version)}
+    if sha256(stored.body).hexdigest() not in digests:
+        return None
+    return about.read(stored.body, _claim(objects.get(keys[0]), keys[0], page, version))
+
+
+def read_about(index: Index, page: ProjectPage) -> Steps[About | None]:
+    """Read what a page's newest release says of itself, in one round trip."""
+    return describe(index, page, (yield from get_all(described_by(index, page))))
 
 
 def page_put(key: str, page: ProjectPage, stored: Stored | None) -> Put:
@@ -188,7 +230,19 @@ def _write(objects: Objects, wanted: Callable[[Objects], Steps[list[Put]]]) -> S
     return written
 
 
-def _catch_up(scope: Scope, records: Records, made: Mapping[str, int]) -> Steps[Records]:
+def _claim(stored: Stored | None, key: str, page: ProjectPage, version: Version) -> Claim | None:
+    """Return the claim of a release as it was read; None if it is not that of the page's files."""
+    try:
+        claim = parse_claim(stored.body, key, page.name, version) if stored else None
+    except Malformed:
+        return None
+    listed = {file.filename: (file.digest, file.metadata_digest) for file in page.release(version)}
+    return claim if claim and claim.digests == listed else None
+
+
+def _catch_up(
+    scope: Scope, index: Index, records: Records, made: Mapping[str, int]
+) -> Steps[Records]:
     """Return records with what others have told the list's objects, but not the list, yet.
 
     A page that is missing or malformed is its own project's finding: its record stays as it is.
@@ -197,16 +251,20 @@ def _catch_up(scope: Scope, records: Records, made: Mapping[str, int]) -> Steps[
     ahead = [path for path in made if made[path] > known.get(path, 0)]
     folder = scope.key if scope.team else "packages/"
     found = yield from get_all([f"{folder}{path}/" for path in ahead])
-    others = []
+    others: list[tuple[Index, ProjectPage]] = []
     for path, (key, stored) in zip(ahead, found.items(), strict=True):
         team, _, name = path.rpartition("/")
         try:
             if stored and bool(team) == (scope.team is None):
                 page = pages.parse_project(stored.body, key, name)
-                others.append(pages.record(page, team or None))
+                others.append((replace(index, team=team or index.team), page))
         except Malformed:
             continue
-    return pages.join(records, others)
+    objects = yield from get_all([key for each in others for key in described_by(*each)])
+    return pages.join(
+        records,
+        [scope.record(page, owner, describe(owner, page, objects)) for owner, page in others],
+    )
 
 
 def _put(key: str, body: bytes, content_type: str, stored: Stored | None) -> Put:

@@ -25,12 +25,20 @@ from s3index.refresh import (
     made_from,
     organization_page,
     page_put,
+    read_about,
     scopes,
     serial_of,
 )
 from s3index.settings import LIST, NAME, Index
 from s3index.steps import CoreMetadata, Put, Steps, Stored, ask, gather, get_all
-from s3index.verify import Report, expected_records, listed_keys, listed_names, records_of
+from s3index.verify import (
+    Described,
+    Report,
+    expected_records,
+    listed_keys,
+    listed_names,
+    records_of,
+)
 
 
 def repair(index: Index) -> Steps[list[str]]:
@@ -57,7 +65,7 @@ def _attempt(index: Index) -> Steps[list[str] | None]:
     released = listed_names(listed, index) | made.keys()
     names = folders.keys() | released
     left: list[str] = []
-    read: dict[str, ProjectPage] = {}
+    read: dict[str, Described] = {}
     for chunk in audit.chunks(names, folders):
         observed = yield from audit.observe(chunk, index, keys, deep=False)
         found = yield from _repair_projects(observed, index, made, released, left)
@@ -127,8 +135,8 @@ def _repair_projects(
     made: Mapping[str, int],
     released: Collection[str],
     left: list[str],
-) -> Steps[dict[str, ProjectPage] | None]:
-    """Mend projects; return their pages, or None if another publisher won a swap.
+) -> Steps[dict[str, Described] | None]:
+    """Mend projects; return their pages, described, or None if another publisher won a swap.
 
     `released` are the names that something says were released once: they have a page, if only an
     empty one, so that the next release can go on from its serial. Others get none for nothing.
@@ -161,11 +169,26 @@ def _repair_projects(
     # What a page names is there before the page.
     if not ((yield from _write(first, there)) and (yield from _write(puts, there))):
         return None
-    read = {one.name: one.page for one in observed}
-    changed = [page for page in found.values() if page != read[page.name]]
-    rendered |= site.project_site(changed, index)
+    changed, described = yield from _described(observed, found, index)
+    rendered |= site.project_site([described[name] for name in changed], index)
     derived = [derived_put(key, body, there[key]) for key, body in rendered.items()]
-    return found if (yield from _write(derived, there)) else None
+    return described if (yield from _write(derived, there)) else None
+
+
+def _described(
+    observed: Sequence[Observed], found: Mapping[str, ProjectPage], index: Index
+) -> Steps[tuple[list[str], dict[str, Described]]]:
+    """Return the names whose pages or core metadata were mended, and each page, described."""
+    read = {one.name: (one.page, one.about) for one in observed}
+    # Core metadata that was lost is back by now.
+    changed = [
+        name for name, page in found.items() if read[name][0] != page or read[name][1] is None
+    ]
+    abouts = yield from gather(*(read_about(index, found[name]) for name in changed))
+    new = dict(zip(changed, abouts, strict=True))
+    return changed, {
+        name: (page, new[name] if name in new else read[name][1]) for name, page in found.items()
+    }
 
 
 def _page(one: Observed, files: Sequence[File], made: int) -> ProjectPage:

@@ -17,6 +17,10 @@ NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 """A normalized name (PEP 503); teams follow the same rule."""
 LIST = "simple/"
 """The key of the organisation's project list."""
+CATALOGUE = "dumb-pypi/index.html"
+"""The key of the organisation's start page for people."""
+FEED = "dumb-pypi/feed.xml"
+"""The key of the organisation's feed of releases."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is derived from the pages, as {key: bytes}: HTML, constraints, the organisation's pages.
+"""What is derived from the pages, as {key: bytes}: HTML, feeds, constraints, the namespace.
 
 Each derived object says which serials of which projects it was made from. A writer compares them
 with what it knows, so that no object is ever replaced by an older one.
@@ -7,7 +7,6 @@ with what it knows, so that no object is ever replaced by an older one.
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,35 +15,34 @@ import msgspec
 from dumb_pypi.main import Package, Settings, build_repo
 from msgspec.structs import replace
 
-from s3index import __version__, install, pages
+from s3index import pages, people
+from s3index.about import About
 from s3index.pages import File, ProjectPage, Records
-from s3index.settings import LIST, NAME, Index
+from s3index.people import RENDERER
+from s3index.settings import CATALOGUE, FEED, LIST, NAME, Index
 
-RENDERER = f"s3index {__version__}, dumb-pypi {version('dumb-pypi')}"
 SERIALS = re.compile(rb"serials (\{[^{}]*\})")
-RENDERED_BY = re.compile(rb"by (s3index [^ ,]+, dumb-pypi [^ \"]+)")
+RENDERED_BY = re.compile(rb"by (s3index [^ ,]+(?:, [\w-]+ [^ ,\"]+)+)")
 DIGEST = re.compile(rb"\b[0-9a-f]{64}\b")
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
+ATOM = "application/atom+xml; charset=utf-8"
 PHONE = b'<head>\n        <meta name="viewport" content="width=device-width">'
-SHOWN = 200
-"""Releases that a project's HTML page lists, the newest; its JSON pages list all of them."""
 IN_NAMESPACE = "../../packages/"
 """How links of a page in the organisation's namespace start."""
+ANCHOR = re.compile(r"(<a\s[^>]*>([^<]*)</a>)")
+"""A link to a file as dumb-pypi writes it."""
 MOVED = b"""<!doctype html>
 <meta charset="utf-8"><meta http-equiv="refresh" content="0; url=./"><title>Moved</title>
 <a href="./">The project's page</a>
 """
-
-NOTHING = b"<!doctype html>\n<title>No release</title>\n<p>There is no release to install.</p>\n"
-"""The HTML of a project of which nothing is left but its name."""
 
 
 def content_type(key: str) -> str:
     """Return the Content-Type of a derived object."""
     if key.startswith(LIST) and key.endswith("/"):
         return pages.CONTENT_TYPE
-    return TEXT if key.endswith(".txt") else HTML
+    return TEXT if key.endswith(".txt") else ATOM if key.endswith(".xml") else HTML
 
 
 def serials_of(body: bytes) -> dict[str, int]:
@@ -69,7 +67,7 @@ def same_state(key: str, body: bytes, other: bytes) -> bool:
     """
     by = RENDERED_BY.findall(body)
     return (
-        content_type(key) == HTML
+        content_type(key) in (HTML, ATOM)
         and bool(by)
         and by[-1] != RENDERER.encode()
         and serials_of(body) == serials_of(other)
@@ -83,13 +81,18 @@ def project_keys(index: Index, project: str) -> list[str]:
     return [index.organization_page(project), html, f"{html}index.html"]
 
 
-def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]:
-    """Render what depends on one project page alone, for any number of pages at once."""
+def project_site(
+    found: Iterable[tuple[ProjectPage, About | None]], index: Index
+) -> dict[str, bytes]:
+    """Render what depends on one project page alone, for any number of pages at once.
+
+    Each page comes with what its newest release says of itself.
+    """
     listed = list(found)
     rendered = _dumb_pypi(
         {
             page.name: {_package(page.name, file) for file in _shown(page)}
-            for page in listed
+            for page, _ in listed
             if page.files
         },
         "../" * 5,
@@ -97,14 +100,11 @@ def project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]
         projects=True,
     )
     site: dict[str, bytes] = {}
-    for page in listed:
-        how = install.html(index.url, index.bucket, page.name, edge=index.edge).encode()
-        if len(page.versions) > SHOWN:
-            link = f"../../../../../{index.project_page(page.name)}"
-            how += f'<p>The newest {SHOWN} releases. <a href="{link}">All (JSON)</a></p>'.encode()
-        # dumb-pypi's page of a project has the files; how to install it goes before their list.
-        html = rendered.get(f"simple/{page.name}/index.html", NOTHING)
-        html = html.replace(b"<ul>", how + b"<ul>", 1)
+    for page, about in listed:
+        # dumb-pypi's page has the links as clients read them; ours has the rest.
+        theirs = rendered.get(f"simple/{page.name}/index.html", b"").decode()
+        anchors = {name: anchor for anchor, name in ANCHOR.findall(theirs)}
+        html = people.project(page, about, index, anchors)
         bodies = organization_page(page, index), html + _made_from({page.name: page.serial}), MOVED
         site |= zip(project_keys(index, page.name), bodies, strict=True)
     return site
@@ -121,20 +121,21 @@ def organization_page(page: ProjectPage, index: Index) -> bytes:
 
 
 def _shown(page: ProjectPage) -> list[File]:
-    newest = set(page.versions[-SHOWN:])
+    newest = set(page.versions[-people.SHOWN :])
     return [file for file in page.files if str(file.version) in newest]
 
 
 def team_keys(index: Index) -> list[str]:
     """Return the keys of `team_site`."""
-    return [index.constraints, index.site("index.html"), index.site("changelog/page1.html")]
+    pages = ("index.html", "changelog/page1.html", "feed.xml")
+    return [index.constraints, *map(index.site, pages)]
 
 
 def team_site(records: Records, index: Index) -> dict[str, bytes]:
-    """Render what depends on the team's list: its constraints, start page and changelog.
+    """Render what depends on the team's list: constraints, start page, changelog and feed.
 
-    The changelog and the start page show each project's newest release, so that a release costs
-    the same however many files the team has.
+    They show each project's newest release, so that a release costs the same however many files
+    the team has.
     """
     rendered = _dumb_pypi(
         {
@@ -146,24 +147,30 @@ def team_site(records: Records, index: Index) -> dict[str, bytes]:
         index,
     )
     made = _made_from(_serials(records))
-    # Projects' pages are where clients ask for them, at keys that end in a slash.
-    start = re.sub(rb'(href="simple/[^"/]+/)index\.html"', rb'\1"', rendered["index.html"])
+    keys = team_keys(index)
     bodies = (
         constraints(records, index, f"team {index.team}"),
-        start + made,
+        people.catalogue(records, index, index.team) + made,
         rendered.get("changelog/page1.html", b"") + made,
+        people.feed(records, index, keys[3], keys[1], index.team) + made,
     )
-    return dict(zip(team_keys(index), bodies, strict=True))
+    return dict(zip(keys, bodies, strict=True))
 
 
 def organization_keys(index: Index) -> list[str]:
     """Return the keys of `organization_site`."""
-    return [index.organization_constraints]
+    return [index.organization_constraints, CATALOGUE, FEED]
 
 
 def organization_site(records: Records, index: Index) -> dict[str, bytes]:
-    """Return what depends on the organisation's list: its constraints."""
-    return {index.organization_constraints: constraints(records, index, "the organisation")}
+    """Render what depends on the organisation's list: constraints, catalogue and feed."""
+    made = _made_from(_serials(records))
+    bodies = (
+        constraints(records, index, "the organisation"),
+        people.catalogue(records, index, None) + made,
+        people.feed(records, index, FEED, CATALOGUE, "the organisation") + made,
+    )
+    return dict(zip(organization_keys(index), bodies, strict=True))
 
 
 def constraints(records: Records, index: Index, whose: str) -> bytes:

@@ -9,11 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from s3index import audit, pages, site
+from s3index.about import About
 from s3index.audit import Observed
 from s3index.pages import ProjectPage, Records
 from s3index.refresh import Objects, Scope, scopes
 from s3index.settings import Index
 from s3index.steps import Listed, Steps, ask, gather, get_all
+
+Described = tuple[ProjectPage, About | None]
+"""A project page, and what its newest release says of itself."""
 
 
 @dataclass
@@ -41,11 +45,11 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
     else:
         report.notes += [f"{key}: not in a project's folder" for key in foreign]
         names = folders.keys() | listed_names(listed, index)
-    read: dict[str, ProjectPage] = {}
+    read: dict[str, Described] = {}
     for chunk in audit.chunks(names, folders):
         for one in (yield from audit.observe(chunk, index, keys, deep=deep)):
             _judge(one, index, released=any(_released(one.name, listed[key]) for key in listed))
-            read |= {one.name: one.page} if one.page else {}
+            read |= {one.name: (one.page, one.about)} if one.page else {}
             wrong = _differences(one.objects, one.rendered) if one.page else ()
             report.findings += [*one.findings, *one.lost, *wrong]
             report.notes += one.notes
@@ -99,7 +103,7 @@ def listed_names(listed: Mapping[str, Records], index: Index) -> set[str]:
 def expected_records(
     scope: Scope,
     listed: Records,
-    read: Mapping[str, ProjectPage],
+    read: Mapping[str, Described],
     names: set[str],
     index: Index,
 ) -> dict[str, pages.Record]:
@@ -113,7 +117,7 @@ def expected_records(
             expected[name] = record
         elif name not in read:
             expected[name] = pages.Record(name, record.last_serial, None, record.team)
-    ours = [scope.record(page, index) for name, page in read.items()]
+    ours = [scope.record(page, index, about) for page, about in read.values()]
     return {**{record.name: record for record in ours}, **expected}
 
 

@@ -137,7 +137,10 @@ def test_both_forms_say_the_same(json_reader: PyPISimple, html_reader: PyPISimpl
     assert names == ["acme-common", "acme-core", "acme-dotted-name", "acme-gone"]
     for name in names:
         pages = [reader.get_project_page(name) for reader in (json_reader, html_reader)]
-        one, other = ({each.filename: said(each) for each in page.packages} for page in pages)
+        # HTML for people has links to other pages; those have no version.
+        one, other = (
+            {each.filename: said(each) for each in page.packages if each.version} for page in pages
+        )
         if name == "acme-gone":
             # HTML gives a yank without a reason one: dumb-pypi leaves an empty attribute out.
             found = [each.pop("reason") for each in (*one.values(), *other.values())]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3index.claims import Claim
 from s3index.distribution import Distribution, read_old
-from s3index.pages import Claim
 from s3index.publish import import_releases, imported
 from s3index.settings import LIST, Index
 from s3index.steps import Put, Steps
@@ -84,8 +84,8 @@ def test_the_number_of_round_trips_and_requests(tmp_path: Path) -> None:
         pass
     puts = [sum(isinstance(request, Put) for request in batch) for batch in batches]
     # Claims and the name; a file, or a wheel and its metadata; one page; what is derived.
-    assert puts == [0, 20 + 1, 3 * 20, 1, 9]
-    assert len(batches[0]) - 20 == 11
+    assert puts == [0, 20 + 1, 3 * 20, 1, 12]
+    assert len(batches[0]) - 20 == 14
 
 
 @pytest.mark.full

@@ -13,9 +13,9 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+from s3index.claims import new_claim
 from s3index.distribution import read_release
 from s3index.errors import Refused
-from s3index.pages import new_claim
 from s3index.publish import publish
 from s3index.s3 import Bucket
 from s3index.settings import Index, load

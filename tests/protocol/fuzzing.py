@@ -26,6 +26,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from packaging.version import Version
 
 from s3index import pages, site
+from s3index.claims import parse_claim
 from s3index.distribution import parse_filename, read, read_release
 from s3index.errors import Refused, shown
 from s3index.publish import publish, yank
@@ -177,7 +178,7 @@ def documents(body: bytes, text: str) -> None:
         assert pages.parse_project(pages.dump(page), key, "acme-common") == page
         pages.record(page)
     with suppress(Refused):
-        pages.parse_claim(body, f"{key}release-0.1.json", "acme-common", Version("0.1.0"))
+        parse_claim(body, f"{key}release-0.1.json", "acme-common", Version("0.1.0"))
     with suppress(Refused):
         pages.owner(body, "simple/acme-common/")
     for base in ("", "../packages/"):

@@ -22,12 +22,14 @@ from packaging.utils import canonicalize_version
 from packaging.version import Version
 
 from s3index import pages, publish, repair, site
+from s3index.about import About
+from s3index.claims import parse_claim
 from s3index.distribution import Distribution, read
 from s3index.errors import Refused
 from s3index.pages import File, ProjectPage, Record, Records
-from s3index.refresh import Scope, scopes
-from s3index.settings import LIST, Index
-from s3index.steps import Get, List, Put, Request, Steps
+from s3index.refresh import Scope, describe, described_by, scopes
+from s3index.settings import CATALOGUE, FEED, LIST, Index
+from s3index.steps import Get, List, Put, Request, Steps, Stored
 from tests.clients.consumers import links
 from tests.distributions import sdist, wheel
 from tests.world import claim
@@ -41,6 +43,9 @@ INDEX = Index(
     url="https://acme.s3.eu-central-1.amazonaws.com",
 )
 """Settings for the bucket in memory."""
+
+ORGANIZATION = (f"{LIST}constraints.txt", CATALOGUE, FEED)
+"""What is derived from the organisation's list."""
 
 
 class Violation(Exception):
@@ -176,8 +181,10 @@ def cache_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "team_site", _cached_team_site)
 
 
-def _cached_project_site(found: Iterable[ProjectPage], index: Index) -> dict[str, bytes]:
-    return {key: body for page in found for key, body in _render_project(page, index).items()}
+def _cached_project_site(
+    found: Iterable[tuple[ProjectPage, About | None]], index: Index
+) -> dict[str, bytes]:
+    return {key: body for each in found for key, body in _render_project(*each, index).items()}
 
 
 def _cached_team_site(records: Records, index: Index) -> dict[str, bytes]:
@@ -188,8 +195,8 @@ _project_site, _team_site = site.project_site, site.team_site
 
 
 @lru_cache(20_000)
-def _render_project(page: ProjectPage, index: Index) -> dict[str, bytes]:
-    return _project_site([page], index)
+def _render_project(page: ProjectPage, about: About | None, index: Index) -> dict[str, bytes]:
+    return _project_site([(page, about)], index)
 
 
 @lru_cache(20_000)
@@ -276,7 +283,11 @@ class Watch:
             index = replace(self.index, team=team)
             for scope in scopes(index):
                 expected |= _rendered(scope, index, self._records(scope, read))
-            own = [page for (owner, _), page in read.items() if owner == team]
+            own = [
+                (page, self._about(team, page))
+                for (owner, _), page in read.items()
+                if owner == team
+            ]
             expected |= site.project_site(own, index)
         for key, body in expected.items():
             if self.objects.get(key) != body:
@@ -299,7 +310,7 @@ class Watch:
             self.states[path].setdefault(page.serial, page)
         elif found := re.fullmatch(r"(packages/[^/]+/([^/]+)/)release-(.+)\.json", key):
             folder, name, version = found.groups()
-            files = pages.parse_claim(body, key, name, Version(version)).files
+            files = parse_claim(body, key, name, Version(version)).files
             self.claims[key] = {f"{folder}{file.filename}": file for file in files}
 
     def _is_derived(self, key: str) -> bool:
@@ -356,7 +367,7 @@ class Watch:
             records, _ = pages.parse_list(body, key)
             return {(team, name): record.last_serial for name, record in records.items()}
         found = site.serials_of(body)
-        if key.startswith(LIST):
+        if key in ORGANIZATION:
             return {(path.split("/")[0], path.split("/")[1]): found[path] for path in found}
         return {(team, name): serial for name, serial in found.items()}
 
@@ -379,17 +390,22 @@ class Watch:
             return site.organization_page(page, replace(self.index, team=owner))
         if "/simple/" in key:
             index = replace(self.index, team=team)
-            return site.project_site(read.values(), index).get(key) if len(read) == 1 else None
-        index = replace(self.index, team=self.index.team if key.startswith(LIST) else team)
+            own = [(page, self._about(team, page)) for page in read.values()]
+            return site.project_site(own, index).get(key) if len(read) == 1 else None
+        index = replace(self.index, team=self.index.team if key in (LIST, *ORGANIZATION) else team)
         [scope] = [scope for scope in scopes(index) if key in scope.keys]
         return _rendered(scope, index, self._records(scope, read))[key]
 
-    @staticmethod
-    def _records(scope: Scope, read: Mapping[Owned, ProjectPage]) -> Records:
+    def _about(self, team: str, page: ProjectPage) -> About | None:
+        index = replace(self.index, team=team)
+        there = {key: self.objects.get(key) for key in described_by(index, page)}
+        return describe(index, page, {k: Stored(body, "") for k, body in there.items() if body})
+
+    def _records(self, scope: Scope, read: Mapping[Owned, ProjectPage]) -> Records:
         return pages.join(
             {},
             [
-                pages.record(page, None if scope.team else team)
+                scope.record(page, replace(self.index, team=team), self._about(team, page))
                 for (team, _), page in sorted(read.items())
                 if scope.team in (None, team)
             ],

@@ -14,8 +14,9 @@ import pytest
 from packaging.version import Version
 
 from s3index import pages, publish, refresh, site
+from s3index.claims import Claim
 from s3index.errors import Refused
-from s3index.pages import Claim, ProjectPage
+from s3index.pages import ProjectPage
 from s3index.s3 import Bucket
 from s3index.settings import LIST, Index
 from s3index.steps import Put, Request, Steps, Stored
@@ -401,11 +402,11 @@ def is_project_page(key: str) -> bool:
 
 
 def violations(scenario: Scenario) -> list[str]:
-    """Run a hundred schedules; return the violations that were found."""
+    """Run two hundred schedules; return the violations that were found."""
     start = MemoryBucket()
     prepare(scenario, start.perform, INDEX)
     found = []
-    for seed in range(100):
+    for seed in range(200):
         try:
             run(scenario, seed, MemoryBucket(start.objects).perform, INDEX)
         except Violation as violation:
@@ -477,14 +478,14 @@ def lists(action: Publish, index: Index, state: publish.Prepared) -> Steps[objec
 def test_finds_pages_that_come_before_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Publish, "start", release_in_order(claims, lists, creates))
     found = violations(LATER)
-    assert len(found) == 100
+    assert len(found) == 200
     assert any("is missing or other bytes" in violation for violation in found), found
 
 
 def test_finds_files_that_come_before_their_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Publish, "start", release_in_order(creates, claims, lists))
     found = violations(LATER)
-    assert len(found) == 100
+    assert len(found) == 200
     assert all("came before its claim" in violation for violation in found), found
 
 

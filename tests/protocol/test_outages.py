@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 Serve = Callable[[Rule], StandIn]
 
-PUTS = 14
+PUTS = 17
 """What a first release of a wheel and an sdist writes: the claim, the name, three files, the page,
-and eight that follow from it. The name's page is written a second time, with the files."""
+and eleven that follow from it. The name's page is written a second time, with the files."""
 
 
 @pytest.fixture

@@ -187,5 +187,5 @@ def test_a_name_that_another_team_takes_meanwhile_stays_its_own(bucket: MemoryBu
     taken = site.organization_page(pages.new_project("acme-common"), theirs)
     bucket.overwrite(key, taken)
     page = pages.parse_project(bucket.objects[PAGE], PAGE, "acme-common")
-    carry_out(refresh_project(INDEX, page, {key: None}), bucket.perform)
+    carry_out(refresh_project(INDEX, page, None, {key: None}), bucket.perform)
     assert bucket.objects[key] == taken

@@ -36,8 +36,11 @@ DERIVED = [
     "packages/devtools/constraints.txt",
     "dumb-pypi/devtools/index/index.html",
     "dumb-pypi/devtools/index/changelog/page1.html",
+    "dumb-pypi/devtools/index/feed.xml",
     "simple/",
     "simple/constraints.txt",
+    "dumb-pypi/index.html",
+    "dumb-pypi/feed.xml",
 ]
 PLAN = ["  " + key for key in (CLAIM, WHEEL, f"{WHEEL}.metadata", SDIST)]
 FOLLOWS = ["and bring up to date:", *("  " + key for key in DERIVED)]

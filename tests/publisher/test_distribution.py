@@ -76,7 +76,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
     slug = f"{template}{{{{cookiecutter.project_slug}}}}/"
     assert {f"{slug}publish.py", f"{slug}.github/workflows/release.yml"} <= names
     assert not [name for name in names if name.startswith((f"{slug}src", f"{slug}tests"))]
-    assert {"s3index/py.typed", "s3index/install.html"} <= names
+    assert {"s3index/py.typed", "s3index/templates/project.html"} <= names
     assert [name for name in names if name.startswith("s3index/infra/") and name.endswith("json")]
 
 
@@ -104,7 +104,8 @@ def test_it_installs_and_runs(source: str, clone: Path, built: Path, tmp_path: P
     run(python, *PIP, "install", *OFFLINE, "--ignore-installed", str(target), cwd=tmp_path)
     command = environment / "bin" / "s3index"
     assert run(command, "--version", cwd=tmp_path) == f"s3index {s3index.__version__}\n"
-    code = "import s3index.install as i; print(i.HTML); i.html('https://x.example', 'b', 'p')"
+    code = "from s3index import people as p; p._environment().get_template('project.html')"
+    code += "; print(p.__file__)"
     where = Path(run(python, "-c", code, cwd=tmp_path).strip())
     assert where.is_relative_to(packages)
     assert (where.parent / "py.typed").exists()

@@ -14,6 +14,7 @@ import pytest
 from packaging.version import Version
 
 from s3index import pages
+from s3index.claims import dump_claim, new_claim, parse_claim
 from s3index.distribution import read
 from s3index.errors import Refused
 from s3index.pages import File, Malformed, ProjectPage, Record
@@ -25,7 +26,7 @@ KEY = "packages/devtools/acme-common/"
 
 def files_of(*paths: Path, by: str | None = "the CI", now: datetime = NOON) -> tuple[File, ...]:
     """Return the entries of a release."""
-    return pages.new_claim([read(path) for path in paths], now, by, None).files
+    return new_claim([read(path) for path in paths], now, by, None).files
 
 
 def page_with(folder: Path, *versions: str) -> ProjectPage:
@@ -175,9 +176,9 @@ def test_documents_survive_the_round_trip(tmp_path: Path) -> None:
     body = pages.dump(page)
     assert pages.parse_project(body, KEY, "acme-common") == page
     assert "läuft über 🚰".encode() in body
-    claim = pages.new_claim([read(wheel(tmp_path))], NOON, "the CI", "0123456789abcdef")
+    claim = new_claim([read(wheel(tmp_path))], NOON, "the CI", "0123456789abcdef")
     key = f"{KEY}release-0.1.json"
-    assert pages.parse_claim(pages.dump_claim(claim), key, claim.name, Version("0.1.0")) == claim
+    assert parse_claim(dump_claim(claim), key, claim.name, Version("0.1.0")) == claim
     for team, base in ((None, ""), ("devtools", "../packages/")):
         records = {"acme-common": pages.record(page, team)}
         listed = pages.dump_list(records, base)
@@ -215,9 +216,9 @@ def test_texts_of_the_environment_become_one_line(text: str | None, kept: str | 
 def test_a_claim_can_be_read_whoever_made_it(tmp_path: Path) -> None:
     found = [read(wheel(tmp_path))]
     for who in ("\udcff" * 3, "x" * 600, "a\x9bb", "\ufffe"):
-        claim = pages.new_claim(found, NOON, who, who)
-        body = pages.dump_claim(claim)
-        assert pages.parse_claim(body, "k", "acme-common", Version("0.1.0")) == claim
+        claim = new_claim(found, NOON, who, who)
+        body = dump_claim(claim)
+        assert parse_claim(body, "k", "acme-common", Version("0.1.0")) == claim
         page = pages.add(pages.new_project("acme-common"), claim.files)
         assert pages.parse_project(pages.dump(page), KEY, "acme-common") == page
 
@@ -267,7 +268,7 @@ def with_file(**changes: object) -> bytes:
 def test_the_documents_that_are_damaged_below_are_ours() -> None:
     page = pages.parse_project(encoded(PAGE), KEY, "a")
     assert (page.serial, page.versions, len(page.files)) == (1, ("1",), 1)
-    assert pages.parse_claim(encoded(CLAIM), KEY, "a", Version("1.0")).commit == "0123"
+    assert parse_claim(encoded(CLAIM), KEY, "a", Version("1.0")).commit == "0123"
     body = encoded({"meta": META, "projects": [RECORD]})
     assert pages.parse_list(body, KEY)[1] == []
 
@@ -409,7 +410,7 @@ CLAIMS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("case", CLAIMS)
 def test_a_claim_that_is_not_ours(case: str) -> None:
     with pytest.raises(Malformed, match="The object 'some/key' was not written"):
-        pages.parse_claim(encoded(CLAIMS[case]), "some/key", "a", Version("1"))
+        parse_claim(encoded(CLAIMS[case]), "some/key", "a", Version("1"))
 
 
 @pytest.mark.parametrize(

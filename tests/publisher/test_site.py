@@ -13,7 +13,8 @@ import pypi_simple
 import pytest
 from packaging.version import Version
 
-from s3index import pages, site
+from s3index import pages, people, site
+from s3index.claims import new_claim
 from s3index.distribution import read
 from s3index.pages import ProjectPage, Record
 from s3index.settings import Index
@@ -31,12 +32,17 @@ def project(*files: Path, yanked: str = "", reason: bool | str = True) -> Projec
     """Return the page of a project with these files, one version of it yanked."""
     found = [read(file) for file in files]
     page = pages.new_project(found[0].project)
-    page = pages.add(page, pages.new_claim(found, NOON, "the CI", None).files)
+    page = pages.add(page, new_claim(found, NOON, "the CI", None).files)
     return pages.mark(page, Version(yanked), reason) if yanked else page
 
 
 def listing(*found: ProjectPage, team: str | None = None) -> dict[str, Record]:
     return pages.join({}, [pages.record(page, team) for page in found])
+
+
+def rendered(*found: ProjectPage, index: Index = INDEX) -> dict[str, bytes]:
+    """Render what depends on projects alone, of which nobody knows more than their pages say."""
+    return site.project_site([(page, None) for page in found], index)
 
 
 def links(html: str) -> dict[str, str]:
@@ -49,14 +55,16 @@ def test_html_says_what_json_says(tmp_path: Path) -> None:
     page = project(
         wheel(tmp_path), sdist(tmp_path), wheel(tmp_path, version="1.0+a"), yanked="0.1.0"
     )
-    html = site.project_site([page], INDEX)[HTML].decode()
+    html = rendered(page)[HTML].decode()
     shown = pypi_simple.ProjectPage.from_html("acme-common", html, base_url=f"{URL}/{HTML}")
     told = pypi_simple.ProjectPage.from_json_data(
         msgspec.to_builtins(page), base_url=f"{URL}/packages/devtools/acme-common/"
     )
     by_name = {package.filename: package for package in told.packages}
-    assert len(shown.packages) == 3
-    for package in shown.packages:
+    # Links to other pages have no version, and no client takes them for files.
+    packages = [package for package in shown.packages if package.version]
+    assert len(packages) == 3
+    for package in packages:
         same = by_name[package.filename]
         assert package.url == same.url
         assert package.digests == same.digests
@@ -67,7 +75,7 @@ def test_html_says_what_json_says(tmp_path: Path) -> None:
 
 def test_the_copy_in_the_organisations_namespace_says_the_same(tmp_path: Path) -> None:
     page = project(wheel(tmp_path), sdist(tmp_path), yanked="0.1.0", reason="it leaks")
-    body = site.project_site([page], INDEX)["simple/acme-common/"]
+    body = rendered(page)["simple/acme-common/"]
     assert pages.owner(body, "simple/acme-common/") == "devtools"
     base = "../../packages/devtools/acme-common/"
     copy = pages.parse_project(body, "simple/acme-common/", "acme-common", base)
@@ -82,14 +90,14 @@ def test_the_copy_in_the_organisations_namespace_says_the_same(tmp_path: Path) -
 
 
 def test_the_page_at_the_old_address_leads_to_the_new_one(tmp_path: Path) -> None:
-    moved = site.project_site([project(wheel(tmp_path))], INDEX)[f"{HTML}index.html"].decode()
+    moved = rendered(project(wheel(tmp_path)))[f"{HTML}index.html"].decode()
     assert '<meta http-equiv="refresh" content="0; url=./">' in moved
     assert links(moved) == {"The project's page": "./"}
 
 
 def test_a_page_says_how_to_install_before_its_files(tmp_path: Path) -> None:
-    html = site.project_site([project(wheel(tmp_path))], INDEX)[HTML].decode()
-    before, _, after = html.partition("<ul>")
+    html = rendered(project(wheel(tmp_path)))[HTML].decode()
+    before, _, after = html.partition('<h2 id="releases">')
     assert f"pip install -c {URL}/simple/constraints.txt acme-common" in before
     assert "acme_common-0.1.0-py3-none-any.whl" in after
 
@@ -97,18 +105,18 @@ def test_a_page_says_how_to_install_before_its_files(tmp_path: Path) -> None:
 def test_html_lists_the_newest_releases_and_leads_to_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "SHOWN", 2)
+    monkeypatch.setattr(people, "SHOWN", 2)
     two = project(wheel(tmp_path, version="0.9"), wheel(tmp_path, version="0.10"))
     three = project(*(wheel(tmp_path, version=version) for version in ("0.9", "0.10", "0.11")))
-    all_of_them = site.project_site([two], INDEX)[HTML].decode()
-    assert "All (JSON)" not in all_of_them
+    all_of_them = rendered(two)[HTML].decode()
+    assert "All of them (JSON)" not in all_of_them
     assert "acme_common-0.9-" in all_of_them
-    newest = site.project_site([three], INDEX)
+    newest = rendered(three)
     html = newest[HTML].decode()
     assert "acme_common-0.9-" not in html
     assert "acme_common-0.10-" in html
     assert "The newest 2 releases." in html
-    everything = urljoin(f"{URL}/{HTML}", links(html)["All (JSON)"])
+    everything = urljoin(f"{URL}/{HTML}", links(html)["All of them (JSON)"])
     assert everything == f"{URL}/packages/devtools/acme-common/"
     assert b"acme_common-0.9-" in newest["simple/acme-common/"]
 
@@ -120,7 +128,7 @@ def test_the_start_page_links_to_projects_where_they_are(tmp_path: Path) -> None
     for name in ("acme-common", "acme-other"):
         assert f"{SITE}simple/{name}/" in site.project_keys(INDEX, name)
         assert f'href="simple/{name}/"' in start
-    assert "(latest version: 7.0)" in start
+    assert '<span class="version">7.0</span>' in start
     changelog = objects[f"{SITE}changelog/page1.html"].decode()
     assert 'href="../../../../packages/devtools/acme-other/acme_other-7.0-' in changelog
 
@@ -155,8 +163,8 @@ def test_texts_of_others_stay_texts(tmp_path: Path, field: str) -> None:
         pages.with_files(plain, [msgspec.structs.replace(file, **{field: text})], 2)
         for text in ("text", HOSTILE)
     )
-    objects = site.project_site([hostile], INDEX) | site.team_site(listing(hostile), INDEX)
-    expected = site.project_site([tame], INDEX) | site.team_site(listing(tame), INDEX)
+    objects = rendered(hostile) | site.team_site(listing(hostile), INDEX)
+    expected = rendered(tame) | site.team_site(listing(tame), INDEX)
     for key, body in objects.items():
         # Nothing that was made from it can be mistaken for a serial.
         assert site.serials_of(body) == site.serials_of(expected[key])
@@ -199,7 +207,8 @@ def test_a_project_whose_releases_are_all_yanked(tmp_path: Path) -> None:
     constraints = objects[CONSTRAINTS].decode().splitlines()
     assert "acme-common <0  # no release to install" in constraints
     assert not [line for line in constraints if line.startswith("acme-common @")]
-    assert "acme-common<" not in objects[f"{SITE}index.html"].decode()
+    start = objects[f"{SITE}index.html"].decode()
+    assert 'acme-common</a> <span class="yanked">no release to install</span>' in start
     for body in objects.values():
         assert site.serials_of(body) == {"acme-common": 2, "acme-other": 1}
 
@@ -208,8 +217,8 @@ def test_the_organisations_constraints_name_every_teams_projects(tmp_path: Path)
     ours = listing(project(wheel(tmp_path)), team="devtools")
     theirs = listing(project(wheel(tmp_path, "acme-frames", "7.0+a")), team="data")
     gone = {"acme-gone": Record("acme-gone", 5, None, "web")}
-    [(key, body)] = site.organization_site({**ours, **theirs, **gone}, INDEX).items()
-    assert key == "simple/constraints.txt"
+    objects = site.organization_site({**ours, **theirs, **gone}, INDEX)
+    body = objects["simple/constraints.txt"]
     first, *lines, last = body.decode().splitlines()
     assert first == "# The newest release of each project of the organisation, for pip install -c."
     assert [line.partition("#")[0].rstrip() for line in lines] == [
@@ -227,25 +236,25 @@ def test_the_organisations_constraints_name_every_teams_projects(tmp_path: Path)
 
 def test_every_rendering_is_the_same(tmp_path: Path) -> None:
     page = project(wheel(tmp_path), sdist(tmp_path))
-    assert site.project_site([page], INDEX) == site.project_site([page], INDEX)
+    assert rendered(page) == rendered(page)
     assert site.team_site(listing(page), INDEX) == site.team_site(listing(page), INDEX)
 
 
 def test_projects_are_rendered_together_as_alone(tmp_path: Path) -> None:
     one, other = project(wheel(tmp_path)), project(wheel(tmp_path, "acme-other", "7.0"))
-    alone = site.project_site([one], INDEX) | site.project_site([other], INDEX)
-    assert site.project_site([one, other], INDEX) == alone
+    alone = rendered(one) | rendered(other)
+    assert rendered(one, other) == alone
 
 
 def test_keys_are_what_is_rendered(tmp_path: Path) -> None:
     index = replace(INDEX, team="data")
     page = project(wheel(tmp_path))
     records = listing(page)
-    assert list(site.project_site([page], index)) == site.project_keys(index, "acme-common")
+    assert list(rendered(page, index=index)) == site.project_keys(index, "acme-common")
     assert list(site.team_site(records, index)) == site.team_keys(index)
     assert list(site.organization_site(records, index)) == site.organization_keys(index)
     # A name that has nothing to install keeps its pages.
-    empty = site.project_site([pages.new_project("acme-common")], index)
+    empty = rendered(pages.new_project("acme-common"), index=index)
     assert list(empty) == site.project_keys(index, "acme-common")
 
 
@@ -276,7 +285,7 @@ def test_serials_are_those_of_the_end() -> None:
 
 def test_what_another_version_rendered_is_the_same_state(tmp_path: Path) -> None:
     page = project(wheel(tmp_path))
-    ours = site.project_site([page], INDEX)[HTML]
+    ours = rendered(page)[HTML]
     other = re.sub(rb"by s3index [^,]+,", b"by s3index 9.9.9,", ours)
     assert site.same_state(HTML, other.replace(b"<title>", b"<title>New "), ours)
     # By this version it would be something that somebody has changed.
@@ -295,6 +304,7 @@ def test_what_another_version_rendered_is_the_same_state(tmp_path: Path) -> None
         ("simple/p/", "application/vnd.pypi.simple.v1+json"),
         ("dumb-pypi/t/index/simple/p/", "text/html; charset=utf-8"),
         ("dumb-pypi/t/index/index.html", "text/html; charset=utf-8"),
+        ("dumb-pypi/t/index/feed.xml", "application/atom+xml; charset=utf-8"),
     ],
 )
 def test_content_types(key: str, kind: str) -> None:

@@ -106,7 +106,7 @@ def test_the_real_locks_with_the_oldest_pip(environment: str, tmp_path: Path) ->
     found = versions(root / environment)
     for name in found.keys() - BROUGHT - {"s3index"} | pinned.keys():
         assert pinned[name].specifier.contains(found[name], prereleases=True)
-    wanted = [*project(), *(development() if environment == ".venv" else measured())]
+    wanted = [*project(), *development()] if environment == ".venv" else measured()
     there = installed(str(packages(root / environment)))
     assert missing(pins(lock), wanted, there, default_environment()) == []
 

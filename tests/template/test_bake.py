@@ -170,7 +170,13 @@ def test_distributions_hold_the_library_alone(project: Path) -> None:
     library = {path for path in files(project) if path.startswith("src/")}
     with tarfile.open(project / "dist" / "acme_common-0.1.0.tar.gz") as sdist:
         names = {name.removeprefix("acme_common-0.1.0/") for name in sdist.getnames()}
-    assert names == library | {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
+    assert names == library | {
+        "CHANGELOG.md",
+        "LICENSE",
+        "PKG-INFO",
+        "README.md",
+        "pyproject.toml",
+    }
     with zipfile.ZipFile(project / "dist" / "acme_common-0.1.0-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
     info = {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE"}

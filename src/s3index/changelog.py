@@ -1,0 +1,84 @@
+"""The section of one version in a library's changelog, Markdown or reStructuredText."""
+
+import re
+from collections.abc import Iterator
+
+from packaging.version import InvalidVersion, Version
+
+FILENAME = re.compile(r"(changelog|changes|history|news|release[-_]notes)\.(md|rst)", re.IGNORECASE)
+"""What the changelog in the top folder of an sdist is called."""
+CONTENT_TYPES = {"md": "text/markdown", "rst": "text/x-rst"}
+LONGEST = 10_000
+"""Characters of a section that are kept."""
+
+_VERSION = re.compile(r"\bv?(\d[\w.!+-]*)", re.IGNORECASE)
+_HEADING = re.compile(r" {0,3}(#{1,6})\s+(\S.*)")
+_FENCE = re.compile(r" {0,3}(```|~~~)")
+_UNDERLINE = re.compile(r"([^\w\s])\1{2,}\s*")
+
+
+def section(text: str, content_type: str, version: Version) -> str | None:
+    """Return what a changelog says of a version below its heading, None if it says nothing.
+
+    A heading that names the version starts the section, one of its level or above ends it.
+    """
+    lines = text.splitlines()
+    found = _markdown(lines) if content_type == CONTENT_TYPES["md"] else _underlined(lines)
+    start = level = None
+    end = len(lines)
+    for first, after, depth, title in found:
+        if start is not None and level is not None and depth <= level:
+            end = first
+            break
+        if start is None and _names(title, version):
+            start, level = after, depth
+    body = "\n".join(lines[start:end]).strip() if start is not None else ""
+    return body[:LONGEST] or None
+
+
+def _names(title: str, version: Version) -> bool:
+    for word in _VERSION.findall(title):
+        try:
+            if Version(word.rstrip(".")) == version:
+                return True
+        except InvalidVersion:
+            continue
+    return False
+
+
+def _markdown(lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
+    """Yield (line, line after it, level, title) of each heading."""
+    fence = None
+    for number, line in enumerate(lines):
+        if marker := _FENCE.match(line):
+            fence = None if fence == marker[1] else fence or marker[1]
+        elif fence is None and (heading := _HEADING.fullmatch(line)):
+            yield number, number + 1, len(heading[1]), heading[2]
+        elif (
+            fence is None
+            and number
+            and lines[number - 1].strip()
+            and re.fullmatch(r"={3,}\s*|-{3,}\s*", line)
+        ):
+            yield number - 1, number + 1, 1 if line.startswith("=") else 2, lines[number - 1]
+
+
+def _underlined(lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
+    """Yield (line, line after it, level, title) of each heading.
+
+    A level is the order in which its character first comes.
+    """
+    order: list[str] = []
+    for number in range(1, len(lines)):
+        title, underline = lines[number - 1].rstrip(), lines[number].rstrip()
+        if (
+            not title
+            or title[0].isspace()
+            or not _UNDERLINE.fullmatch(underline)
+            or _UNDERLINE.fullmatch(title)
+            or len(underline) < len(title)
+        ):
+            continue
+        if underline[0] not in order:
+            order.append(underline[0])
+        yield number - 1, number + 1, order.index(underline[0]), title

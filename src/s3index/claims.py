@@ -1,0 +1,139 @@
+"""What a release consists of: its claim, created once, before its files, and never changed."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+from packaging.version import Version
+
+from s3index import changelog
+from s3index.distribution import LONGEST_NAME, Distribution, new_md5
+from s3index.pages import (
+    CoreMetadata,
+    Digests,
+    File,
+    Line,
+    Name,
+    Time,
+    checked,
+    decode,
+    in_order,
+    line,
+    malformed,
+)
+
+Text = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]*\Z", max_length=changelog.LONGEST),
+]
+
+
+class Changelog(Struct, frozen=True, omit_defaults=True, rename={"content_type": "content-type"}):
+    """What the changelog in the sdist says of a release, in Markdown or reStructuredText."""
+
+    text: Text
+    content_type: Literal["text/markdown", "text/x-rst"]
+
+
+class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "uploaded-by"}):
+    """What a release consists of: created once, before its files, and never changed.
+
+    `files` are the entries of the project page as they were when the release was made,
+    `uploaded_by` says who made it, `commit` of which commit, `time` when, in UTC. `md5` has the
+    hexadecimal MD5 of each object, core metadata included: S3 lists most by it. For people,
+    `dependencies` tells which of the organisation's projects it needs, {project: team}, and
+    `provenance` where the attestation of its files is.
+    """
+
+    name: Name
+    version: Annotated[str, Meta(max_length=LONGEST_NAME)]
+    files: tuple[File, ...]
+    time: Time
+    uploaded_by: Line | None = None
+    commit: Line | None = None
+    md5: dict[str, str] = {}
+    changelog: Changelog | None = None
+    dependencies: dict[Name, Name] = {}
+    provenance: Line | None = None
+
+    @property
+    def digests(self) -> dict[str, tuple[str, str | None]]:
+        """Return {filename: digests of the file and of its core metadata}."""
+        return {file.filename: (file.digest, file.metadata_digest) for file in self.files}
+
+
+def parse_claim(body: bytes, key: str, name: str, version: Version) -> Claim:
+    """Read the claim of a release, found at `key`; raises Malformed if it is not one."""
+    claim = decode(body, key, Claim)
+    files = checked(claim.files, key, name, "")
+    if claim.name != name or not files or any(file.version != version for file in files):
+        raise malformed(key, "it is of another release")
+    return replace(claim, files=files)
+
+
+def dump_claim(claim: Claim) -> bytes:
+    """Return the bytes that are stored for a claim."""
+    return msgspec.json.encode(claim) + b"\n"
+
+
+def new_claim(
+    files: Iterable[Distribution],
+    now: datetime,
+    uploaded_by: str | None,
+    commit: str | None,
+    provenance: str | None = None,
+) -> Claim:
+    """Return the claim of a release that is made at `now`, by whom and of which commit.
+
+    `provenance` is the address of the files' attestation.
+    """
+    found = list(files)
+    time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = " ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word)
+    entries = tuple(_entry(file, time, line(said)) for file in found)
+    name, version = found[0].project, str(found[0].version)
+    md5 = {file.filename: file.md5 for file in found}
+    md5 |= {
+        f"{file.filename}.metadata": new_md5(file.metadata).hexdigest()
+        for file in found
+        if file.metadata is not None
+    }
+    return Claim(
+        name,
+        version,
+        in_order(entries),
+        time,
+        line(uploaded_by),
+        line(commit),
+        md5,
+        changelog=_changelog(found),
+        provenance=line(provenance),
+    )
+
+
+def _changelog(files: Iterable[Distribution]) -> Changelog | None:
+    for file in files:
+        if file.changelog:
+            text, kind = file.changelog
+            text = "".join(char if char.isprintable() or char in "\n\t" else " " for char in text)
+            return msgspec.convert({"text": text, "content-type": kind}, Changelog)
+    return None
+
+
+def _entry(file: Distribution, time: str, uploaded_by: str | None) -> File:
+    metadata = file.metadata
+    return File(
+        filename=file.filename,
+        url=quote(file.filename),
+        hashes=Digests(file.sha256),
+        size=file.size,
+        upload_time=time,
+        requires_python=file.requires_python,
+        core_metadata=False if metadata is None else CoreMetadata(sha256(metadata).hexdigest()),
+        uploaded_by=uploaded_by,
+    )

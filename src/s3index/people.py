@@ -1,0 +1,245 @@
+"""The pages that people open, and the feeds that they follow.
+
+Everything in them is somebody's text: Jinja escapes it, `readme` sanitizes the README, and a
+Content-Security-Policy lets nothing run and nothing be fetched but the page's own style and script.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version as version_of
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from s3index import __version__, install, pages, readme
+from s3index.about import About
+from s3index.pages import File, ProjectPage, Record, Records
+from s3index.settings import Index
+
+PARTS = ("dumb-pypi", "readme-renderer", "comrak", "docutils", "nh3", "Pygments")
+RENDERER = f"s3index {__version__}, " + ", ".join(f"{part} {version_of(part)}" for part in PARTS)
+"""What a page looks like depends on these."""
+SHOWN = 200
+"""Releases that a project's page lists, the newest; its JSON pages list all of them."""
+FOLLOWED = 100
+"""Entries of a feed, the newest."""
+LONG_AGO = "1970-01-01T00:00:00Z"
+"""The time of a feed without entries."""
+
+
+@dataclass(frozen=True)
+class _File:
+    anchor: Markup
+    size: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Release:
+    version: str
+    anchor: str
+    time: str | None
+    by: str | None
+    yanked: str | None
+    files: list[_File]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    team: str
+    version: str
+    anchor: str
+    time: str
+    summary: str | None
+    address: str
+
+
+@dataclass(frozen=True)
+class _Project:
+    name: str
+    team: str
+    version: str | None
+    summary: str | None
+    time: str | None
+    address: str
+
+    @property
+    def text(self) -> str:
+        """Return the text that is searched."""
+        return " ".join(filter(None, (self.name, self.summary, self.team)))
+
+
+def project(
+    page: ProjectPage, about: About | None, index: Index, anchors: Mapping[str, str]
+) -> bytes:
+    """Return a project's page for people.
+
+    `about` describes its newest release; `anchors` has the HTML of each file's link, as the simple
+    repository API (PEP 503) asks, so that clients without JSON read the same page.
+    """
+    about = about or About()
+    version = pages.newest(page)
+    releases = _releases(page, anchors)
+    shown = str(version) if version else None
+    changes = about.changelog
+    return _render(
+        "project.html",
+        name=page.name,
+        team=index.team,
+        version=shown,
+        newest=next((each for each in releases if each.version == shown and each.time), None),
+        about=about,
+        commands=install.commands(index.url, index.bucket, page.name, edge=index.edge),
+        edge=install.EDGE if index.edge else None,
+        dependencies=[(text, _address(text, dict(about.teams))) for text in about.dependencies],
+        changelog=changes and Markup(readme.html(changes.text, changes.content_type)),
+        readme=about.description and Markup(readme.html(about.description, about.content_type)),
+        releases=releases,
+        more=f"../../../../../{index.project_page(page.name)}"
+        if len(page.versions) > SHOWN
+        else None,
+    )
+
+
+def catalogue(records: Records, index: Index, team: str | None) -> bytes:
+    """Return the start page of a team or, with None, of the organisation.
+
+    An organisation that has one team has that team's page.
+    """
+    teams = sorted({record.team or index.team for record in records.values()})
+    alone = team or (teams[0] if len(teams) == 1 else None)
+    return _render(
+        "catalogue.html",
+        title=f"Packages of {alone}" if alone else "Packages",
+        home="../../index.html" if team else None,
+        changelog="changelog/page1.html" if team else None,
+        teams={name: f"{name}/index/index.html" for name in teams},
+        projects=[_listed(record, index, team) for _, record in sorted(records.items())],
+    )
+
+
+def feed(records: Records, index: Index, key: str, page: str, whose: str) -> bytes:
+    """Return the newest releases as Atom (RFC 4287): the feed at `key`, beside the page `page`."""
+    entries = [entry for record in records.values() for entry in _entries(record, index)]
+    entries.sort(key=lambda entry: (entry.time, entry.name, entry.version), reverse=True)
+    return _render(
+        "feed.xml",
+        address=index.address(key),
+        page=index.address(page),
+        title=f"Releases of {whose}",
+        author=whose,
+        updated=entries[0].time if entries else LONG_AGO,
+        entries=entries[:FOLLOWED],
+    )
+
+
+def _releases(page: ProjectPage, anchors: Mapping[str, str]) -> list[_Release]:
+    by_version: dict[str, list[File]] = {text: [] for text in reversed(page.versions[-SHOWN:])}
+    for file in page.files:
+        if (text := str(file.version)) in by_version:
+            by_version[text].append(file)
+    return [
+        _Release(
+            text,
+            _anchor(text),
+            max((file.upload_time for file in files if file.upload_time), default=None),
+            next((file.uploaded_by for file in files if file.uploaded_by), None),
+            _reason(files),
+            [
+                _File(Markup(anchors[file.filename]), _size(file.size), file.digest)
+                for file in files
+            ],
+        )
+        for text, files in by_version.items()
+    ]
+
+
+def _reason(files: Iterable[File]) -> str | None:
+    """Return why a release is yanked, empty if nobody said; None if it is not."""
+    yanks = [file.yanked for file in files if file.yanked is not False]
+    return next((yank for yank in yanks if isinstance(yank, str)), "") if yanks else None
+
+
+def _anchor(version: str) -> str:
+    # README anchors start with readme-, the page's own are words without a digit.
+    return f"v{version}"
+
+
+def _address(requirement: str, teams: Mapping[str, str]) -> str | None:
+    name = canonicalize_name(Requirement(requirement).name)
+    team = teams.get(name)
+    return f"../../../../{team}/index/simple/{name}/" if team else None
+
+
+def _listed(record: Record, index: Index, team: str | None) -> _Project:
+    owner = record.team or index.team
+    folder = "" if team else f"{owner}/index/"
+    latest = record.latest
+    return _Project(
+        record.name,
+        owner,
+        latest.version if latest else None,
+        latest.summary if latest else None,
+        record.released,
+        f"{folder}simple/{record.name}/",
+    )
+
+
+def _entries(record: Record, index: Index) -> Iterable[_Entry]:
+    team = record.team or index.team
+    address = index.address(f"dumb-pypi/{team}/index/simple/{record.name}/")
+    latest = record.latest
+    for upload in record.recent:
+        summary = latest.summary if latest and latest.version == upload.version else None
+        anchor = quote(_anchor(upload.version))
+        yield _Entry(record.name, team, upload.version, anchor, upload.time, summary, address)
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return ""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size = size / 1000  # type: ignore[assignment]
+    return f"{size:.3g} GB"
+
+
+def _render(template: str, **values: object) -> bytes:
+    style, script = _environment().globals["style"], _environment().globals["script"]
+    policy = (
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    found = _environment().get_template(template)
+    # JSON may hold these two, XML 1.0 may not.
+    return found.render(policy=policy, **values).translate({0xFFFE: None, 0xFFFF: None}).encode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("s3index", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for name, file in {"style": "style.css", "script": "script.js"}.items():
+        text, _, _ = environment.loader.get_source(environment, file)  # type: ignore[union-attr]
+        environment.globals[name] = Markup(text)
+    return environment
+
+
+@cache
+def _source(text: str) -> str:
+    """Return how a Content-Security-Policy names an inline style or script."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,212 @@
+"""A library's own text as HTML that runs nothing, fetches nothing and stays in its place.
+
+readme-renderer, which PyPI trusts with strangers' READMEs, turns Markdown, reStructuredText or
+plain text into HTML and sanitizes it. Beyond that, an image is a link here, names of anchors and
+classes cannot be those of the page, and no link can be taken for a distribution by installers that
+read HTML.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import nh3
+from readme_renderer import markdown
+
+LONGEST = 300_000
+"""Characters of a text that are rendered; PyPI's longest READMEs have about as many."""
+LONGEST_RST = 100_000
+"""Characters of reStructuredText that are rendered: docutils takes seconds for more."""
+DEEPEST = 500
+"""Elements inside each other; rendering takes the square of their number."""
+
+_TAG = re.compile(r"<(/?)(?!img|br|hr|p\b|li|td|tr|input|source|!)[a-z]", re.IGNORECASE)
+"""The start of an element that is there until it is closed."""
+_MARKERS = re.compile(rf"^[ \t>*+\-\d.)]{{{DEEPEST},}}", re.MULTILINE)
+"""A line that opens a quote in a list in a quote…"""
+_HEADINGS = {f"h{level}": f"h{min(level + 2, 6)}" for level in range(1, 7)}
+_TAGS = {
+    *("a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "dd", "del", "details"),
+    *("div", "dl", "dt", "em", "h3", "h4", "h5", "h6", "hr", "i", "kbd", "li", "ol", "p", "pre"),
+    *("span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "th", "thead", "tr"),
+    *("tt", "ul", "var"),
+}
+_ATTRIBUTES = {
+    "*": {"id"},
+    "a": {"href"},
+    "abbr": {"title"},
+    "ol": {"start"},
+    "pre": {"tabindex"},
+    "span": {"class"},
+    "td": {"colspan", "rowspan"},
+}
+_PYGMENTS = re.compile(r"[a-z][a-z0-9]{0,2}")
+"""The classes of Pygments' short form. Those of the page are longer."""
+_DISTRIBUTION = re.compile(
+    r"\.(whl|egg|exe|zip|tar|tgz|tbz2?|txz|tlz|tar\.[a-z0-9]+|gz|bz2|xz|lz|lzma|rpm|deb)/*\Z",
+    re.IGNORECASE,
+)
+
+
+def html(text: str, content_type: str | None) -> str:
+    """Return a text as sanitized HTML; its headings start at the third level.
+
+    `content_type` is the Description-Content-Type of core metadata; a text that is not valid in its
+    own markup, or too long for it, is shown as plain text.
+    """
+    kind, _, parameters = (content_type or "text/x-rst").partition(";")
+    kind = kind.strip().lower()
+    rendered: str | None = None
+    if len(text) > LONGEST:
+        return f"<p>This text has {len(text):,} characters; up to {LONGEST:,} are shown.</p>"
+    if kind == "text/markdown" and not _is_deep(text):
+        variant = "CommonMark" if "commonmark" in parameters.lower() else "GFM"
+        rendered = markdown.render(text, variant=variant)
+    elif kind == "text/x-rst" and len(text) <= LONGEST_RST:
+        rendered = _restructured(text)
+    if rendered is None:
+        rendered = f"<pre>{escape(text)}</pre>"
+    rewriter = _Rewriter()
+    rewriter.feed(rendered)
+    rewriter.close()
+    return nh3.clean(
+        rewriter.html,
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        link_rel="nofollow noopener noreferrer",
+    )
+
+
+def link(address: str) -> str | None:
+    """Return an address if a page may link to it, else None.
+
+    It may to the web and to mail, unless pip could take the address for a distribution: by its
+    ending, which pip reads from the host where there is no path, or by a fragment with `egg=`.
+    """
+    try:
+        parts = urlsplit(address.strip())
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https", "mailto") or bool(host) == (parts.scheme == "mailto"):
+        return None
+    if "egg=" in unquote(parts.fragment).lower():
+        return None
+    place = parts.path if parts.path.strip("/") else parts.netloc
+    return None if _DISTRIBUTION.search(unquote(place)) else parts.geturl()
+
+
+def _is_deep(text: str) -> bool:
+    """Tell whether a text nests so deep that rendering it would take minutes."""
+    depth = deepest = 0
+    for closes in _TAG.findall(text):
+        depth = max(depth + (-1 if closes else 1), 0)
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST or bool(_MARKERS.search(text))
+
+
+def _restructured(text: str) -> str | None:
+    # Every description without a content type would pay for importing docutils.
+    from readme_renderer import rst
+
+    try:
+        with _without_configuration():
+            return rst.render(text)
+    except Exception:  # noqa: BLE001  # docutils raises what a text makes it raise
+        return None
+
+
+@contextmanager
+def _without_configuration() -> Iterator[None]:
+    """Keep docutils from reading docutils.conf: of the repository, the home, or the machine."""
+    before = os.environ.get("DOCUTILSCONFIG")
+    os.environ["DOCUTILSCONFIG"] = ""
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DOCUTILSCONFIG"]
+        else:
+            os.environ["DOCUTILSCONFIG"] = before
+
+
+class _Rewriter(HTMLParser):
+    """Rewrites what readme-renderer returns; nh3 has the last word afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self._out: list[str] = []
+        self._link: tuple[int, str | None, str | None] | None = None
+        """Where the open link started, its address and its id."""
+
+    @property
+    def html(self) -> str:
+        return "".join(self._out)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        given.update({"id": f"readme-{given['id']}"} if given.get("id") else {})
+        if tag == "a":
+            self._link = (len(self._out), _href(given.get("href", "")), given.get("id"))
+            return
+        if tag == "img":
+            self._image(given)
+            return
+        if tag == "input":
+            self._out.append("☑ " if "checked" in given else "☐ ")
+            return
+        kept = {name: value for name, value in given.items() if name not in ("class", "tabindex")}
+        if tag == "span":
+            words = [word for word in given.get("class", "").split() if _PYGMENTS.fullmatch(word)]
+            kept |= {"class": " ".join(words)} if words else {}
+        if tag == "pre":
+            # What scrolls sideways has to be reachable by keyboard.
+            kept["tabindex"] = "0"
+        self._out.append(_start(_HEADINGS.get(tag, tag), kept))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "a":
+            self._out.append(f"</{_HEADINGS.get(tag, tag)}>")
+        elif self._link:
+            start, address, name = self._link
+            self._link = None
+            inside = "".join(self._out[start:])
+            del self._out[start:]
+            named = {"id": name} if name else {}
+            # A link without a text, as headings have, is one that nobody can follow.
+            if address and re.sub(r"<[^>]*>", "", inside).strip():
+                inside = f"{_start('a', {**named, 'href': address})}{inside}</a>"
+            elif named:
+                inside = f"{_start('span', named)}</span>{inside}"
+            self._out.append(inside)
+
+    def handle_data(self, data: str) -> None:
+        self._out.append(escape(data, quote=False))
+
+    def handle_entityref(self, name: str) -> None:
+        self._out.append(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self._out.append(f"&#{name};")
+
+    def _image(self, given: dict[str, str]) -> None:
+        text = escape(given.get("alt", "").strip() or "Image")
+        address = link(given.get("src", ""))
+        if self._link or address is None:
+            self._out.append(text)
+        else:
+            self._out.append(f"{_start('a', {'href': address})}{text}</a>")
+
+
+def _href(address: str) -> str | None:
+    return f"#readme-{address[1:]}" if address[:1] == "#" and address[1:] else link(address)
+
+
+def _start(tag: str, attributes: dict[str, str]) -> str:
+    shown = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<{tag}{shown}>"
