@@ -49,12 +49,14 @@ def test_pip_with_constraints(index: str, client: Consumer) -> None:
     assert client.version() == "0.2.0"
 
 
+@pytest.mark.full
 def test_pip_from_the_html_index(library: Library, index: str, client: Consumer) -> None:
     html = library.index.address(library.index.site("simple/"))
     client.pip("install", "--index-url", html, "acme-common==0.1.0")
     assert client.version() == "0.1.0"
 
 
+@pytest.mark.full
 def test_pip_takes_an_sdist(index: str, client: Consumer) -> None:
     # Without isolation poetry-core comes from the tests' environment, not from PyPI.
     build = ["--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
@@ -73,6 +75,7 @@ def test_poetry_with_an_explicit_source(index: str, client: Consumer) -> None:
     assert (client.version(), client.version("acme_other")) == ("0.2.0", "7.0")
 
 
+@pytest.mark.full
 def test_each_team_has_its_own_index_too(library: Library, index: str, client: Consumer) -> None:
     team = library.index.address(library.index.team_list)
     client.pip("install", "--index-url", team, "acme-common")
@@ -82,6 +85,7 @@ def test_each_team_has_its_own_index_too(library: Library, index: str, client: C
     assert (client.version(), client.version("acme_data")) == ("0.2.0", "9.0")
 
 
+@pytest.mark.full
 def test_pip_with_constraints_of_a_team(library: Library, index: str, client: Consumer) -> None:
     client.pip("install", "-c", library.index.address(library.index.constraints), "acme-common")
     assert client.version() == "0.2.0"
@@ -96,7 +100,12 @@ def test_readers_see_nothing_else(s3: "S3Client", library: Library, index: str) 
 
 
 @pytest.mark.parametrize(
-    "path", ["simple/", "packages/devtools/", "dumb-pypi/devtools/index/simple/"]
+    "path",
+    [
+        "simple/",
+        pytest.param("packages/devtools/", marks=pytest.mark.full),
+        pytest.param("dumb-pypi/devtools/index/simple/", marks=pytest.mark.full),
+    ],
 )
 def test_yanked_releases_are_passed_over_unless_pinned(
     library: Library, index: str, client: Consumer, path: str
@@ -115,6 +124,7 @@ def test_yanked_releases_are_passed_over_unless_pinned(
     assert "it leaks" in said
 
 
+@pytest.mark.full
 def test_constraints_name_the_newest_release_that_is_not_yanked(
     library: Library, index: str, client: Consumer
 ) -> None:

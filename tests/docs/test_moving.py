@@ -123,7 +123,7 @@ def test_setting_up_and_importing(s3: "S3Client", move: Move, tmp_path: Path) ->
     assert move.listed(s3) == {path.name for path in files}
 
 
-@pytest.mark.parametrize("heading", [S3PYPI, DEVPI])
+@pytest.mark.parametrize("heading", [pytest.param(S3PYPI, marks=pytest.mark.full), DEVPI])
 def test_an_old_index(s3: "S3Client", move: Move, tmp_path: Path, heading: str) -> None:
     move.set_up()
     files = made(tmp_path / "made", "0.1.0")
@@ -202,6 +202,7 @@ def test_both_at_once(s3: "S3Client", move: Move, tmp_path: Path, hostile: OldIn
         assert (client.version(), client.version("acme_legacy")) == ("0.1.0", "3.0")
 
 
+@pytest.mark.full
 def test_an_index_that_is_switched_off_leaves_the_name_to_strangers(
     move: Move, tmp_path: Path, hostile: OldIndex
 ) -> None:

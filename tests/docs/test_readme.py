@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.template.baking import TEMPLATE, bake, run
 
 TEMPLATES_OWN = ("publish.py", ".github/")
 README = (TEMPLATE / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.full
 def test_make_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
     [block] = re.findall(r"```console\n\$ make demo\n(.*?)```", README, re.DOTALL)
     # `make demo` sets .venv up and runs this; .ci/run runs it through make, with an empty HOME.

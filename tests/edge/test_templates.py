@@ -43,6 +43,7 @@ def _plain(value: Any) -> Any:
     return value.strip('"') if isinstance(value, str) else value
 
 
+@pytest.mark.full
 def test_cfn_lint_finds_nothing() -> None:
     lint = Path(sys.executable).with_name("cfn-lint")
     run([lint, "--regions", "us-east-1", "--", EXAMPLES / "edge.yaml"], TEMPLATE)

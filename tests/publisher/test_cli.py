@@ -195,6 +195,7 @@ def test_files_of_another_version_in_dist(s3: "S3Client", repository: Library) -
     assert objects(s3, repository.index) == {}
 
 
+@pytest.mark.full
 def test_a_build_that_fails_is_shown(repository: Library) -> None:
     (buildable(repository) / "acme_common.py").unlink()
     said = s3index("publish", exits=1)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from typer.models import CommandInfo
+from typer.testing import CliRunner
 
 from s3index.__main__ import app
 
@@ -22,15 +23,26 @@ APPROVED = Path(__file__).with_name("help")
 
 @cache
 def printed(*arguments: str, width: int = 80) -> str:
-    """Return what the installed command shows on a terminal of a width, without trailing spaces."""
+    """Return what a command shows on a terminal of a width, without trailing spaces."""
+    environment = {"COLUMNS": str(width)}
+    done = CliRunner().invoke(app, [*arguments, "--help"], env=environment, prog_name="s3index")
+    assert done.exit_code == 0, done.output
+    return _stripped(done.stdout)
+
+
+def _stripped(text: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def test_the_installed_command_shows_the_same() -> None:
     done = subprocess.run(
-        [S3INDEX, *arguments, "--help"],
-        env={"PATH": os.environ["PATH"], "COLUMNS": str(width), "LANG": "C.UTF-8"},
+        [S3INDEX, "--help"],
+        env={"PATH": os.environ["PATH"], "COLUMNS": "80", "LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
         check=True,
     )
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+    assert _stripped(done.stdout) == printed()
 
 
 TEXTS = [path.stem for path in sorted(APPROVED.iterdir()) if path.stem != "s3index"]

@@ -46,7 +46,11 @@ def generate(
 
 
 @pytest.mark.parametrize(
-    ("name", "better"), [("common", "acme-common"), ("acme-common", "another name")]
+    ("name", "better"),
+    [
+        ("common", "acme-common"),
+        pytest.param("acme-common", "another name", marks=pytest.mark.full),
+    ],
 )
 def test_a_taken_name_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, better: str
@@ -155,7 +159,13 @@ INDEXES = {
 }
 
 
-@pytest.mark.parametrize("case", INDEXES)
+SLOW = ("none for this Python", "an empty page", "forbidden")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.full] if case in SLOW else []) for case in INDEXES],
+)
 def test_hook_and_publisher_give_the_same_answer(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def offer_newer(names: Iterable[str], folder: Path) -> None:
         wheel(folder, name, "2.9999" if name == "poetry-core" else "9999")
 
 
+@pytest.mark.full
 def test_what_is_installed_is_the_lock(tmp_path: Path) -> None:
     index = tmp_path / "index"
     index.mkdir()

@@ -21,6 +21,7 @@ from tests.template.baking import STUBS, TEMPLATE, python
 
 HOSTS = ["https://github.com/", "https://gitlab.com/", "https://bitbucket.org/"]
 HOSTS += ["git@github.com:", "ssh://git@github.com/", "https://dev:secret@github.com/"]
+PERSON = "[user]\nname = Developer Tools\nemail = devtools@example.com\n"
 WORKFLOW = "name: W\nuses: __TEMPLATE_ACTION__\npython: __PYTHON__ __PYTHONS__\nx: ${{ x }} __X__\n"
 WORKFLOW += "all: __PROJECT__ __IMPORT__ __REGION__ __ACCESS__ __INDEX__\n"
 
@@ -87,8 +88,9 @@ class World:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy what is baked from, with a workflow that has every name to replace."""
-    folder = tmp_path_factory.mktemp("source") / "template"
+    """Copy what is baked from, with a workflow that has every name to replace, and commit it."""
+    home = tmp_path_factory.mktemp("source")
+    folder = home / "template"
     name = "{{cookiecutter.project_slug}}"
     ignored = shutil.ignore_patterns("*_cache", "__pycache__")
     for part in ("hooks", name):
@@ -96,6 +98,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("cookiecutter.json", ".gitignore"):
         shutil.copy(TEMPLATE / part, folder)
     (folder / name / ".github" / "workflows" / "w.yml").write_text(WORKFLOW)
+    (home / ".gitconfig").write_text(PERSON)
+    world = World(home, "", "")
+    world.git(folder, "init", "--quiet", "--initial-branch=main")
+    for version in ("v0.9.0", "v1.0.0"):
+        (folder / "CHANGELOG.md").write_text(version)
+        world.git(folder, "add", "--all")
+        world.git(folder, "commit", "--quiet", "--message", version)
+        world.git(folder, "tag", version)
     return folder
 
 
@@ -106,21 +116,17 @@ def world(template: Path, tmp_path: Path) -> World:
     settings["replay_dir"] = str(tmp_path / "replay")
     (tmp_path / "config.yaml").write_text(json.dumps(settings))
     (tmp_path / ".gitconfig").write_text(
-        "[user]\nname = Developer Tools\nemail = devtools@example.com\n"
-        f'[url "file://{tmp_path}/"]\n' + "".join(f"insteadOf = {host}\n" for host in HOSTS)
+        PERSON
+        + f'[url "file://{tmp_path}/"]\n'
+        + "".join(f"insteadOf = {host}\n" for host in HOSTS)
     )
     world = World(tmp_path, "", "")
     shutil.copytree(template, world.template)
-    world.git(world.template, "init", "--quiet", "--initial-branch=main")
-    for version in ("v0.9.0", "v1.0.0"):
-        (world.template / "CHANGELOG.md").write_text(version)
-        world.git(world.template, "add", "--all")
-        world.git(world.template, "commit", "--quiet", "--message", version)
-        world.git(world.template, "tag", version)
     old, new = (world.git(world.template, "rev-parse", tag).strip() for tag in ("v0.9.0", "v1.0.0"))
     return World(tmp_path, old, new)
 
 
+full = pytest.mark.full
 GITHUB = "https://github.com/acme/s3-lib-template"
 SSH = "ssh://git@github.com/acme/s3-lib-template"
 
@@ -130,12 +136,18 @@ SSH = "ssh://git@github.com/acme/s3-lib-template"
     [
         ("gh:acme/s3-lib-template", f"{GITHUB}.git"),
         ("ours:s3-lib-template", f"{SSH}.git"),
-        (GITHUB, GITHUB),
-        ("https://dev:secret@github.com/acme/s3-lib-template.git", f"{GITHUB}.git"),
-        ("git@github.com:acme/s3-lib-template.git", f"{SSH}.git"),
-        (SSH, SSH),
+        pytest.param(GITHUB, GITHUB, marks=full),
+        pytest.param(
+            "https://dev:secret@github.com/acme/s3-lib-template.git", f"{GITHUB}.git", marks=full
+        ),
+        pytest.param("git@github.com:acme/s3-lib-template.git", f"{SSH}.git", marks=full),
+        pytest.param(SSH, SSH, marks=full),
         ("gl:acme/s3-lib-template", "https://gitlab.com/acme/s3-lib-template.git"),
-        ("bb:acme/s3-lib-template.git", "https://bitbucket.org/acme/s3-lib-template.git"),
+        pytest.param(
+            "bb:acme/s3-lib-template.git",
+            "https://bitbucket.org/acme/s3-lib-template.git",
+            marks=full,
+        ),
     ],
 )
 def test_cookiecutter_with_an_address(world: World, asked: str, url: str) -> None:
@@ -150,7 +162,7 @@ def test_cookiecutter_with_an_address(world: World, asked: str, url: str) -> Non
         assert f"Note: The workflows take the publisher from {action}: GitHub must " in said
 
 
-@pytest.mark.parametrize("checkout", ["v0.9.0", "commit"])
+@pytest.mark.parametrize("checkout", [pytest.param("v0.9.0", marks=full), "commit"])
 def test_checkout(world: World, checkout: str) -> None:
     named = world.old if checkout == "commit" else checkout
     world.cookiecutter("gh:acme/s3-lib-template", "--checkout", named)
@@ -159,13 +171,14 @@ def test_checkout(world: World, checkout: str) -> None:
     assert action == f"acme/s3-lib-template@{world.old} # v0.9.0"
 
 
+@full
 def test_a_commit_that_only_a_tag_has(world: World) -> None:
     world.git(world.template, "reset", "--quiet", "--hard", "v0.9.0")
     world.cookiecutter("gh:acme/s3-lib-template", "--checkout", "v1.0.0")
     assert world.written()[0] == f"s3index @ git+{GITHUB}.git@{world.new}"
 
 
-@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("relative", [pytest.param(False, marks=full), True])
 def test_a_pushed_clone_is_named_by_where_it_is_from(world: World, relative: bool) -> None:
     folder = world.clone("my clone")
     said = world.cookiecutter("my clone" if relative else str(folder))
@@ -258,6 +271,7 @@ def test_cruft_with_an_address(world: World) -> None:
     assert action == f"acme/s3-lib-template@{world.new} # v1.0.0"
 
 
+@full
 def test_cruft_with_a_folder(world: World) -> None:
     said = world.cruft(str(world.template))
     assert world.written()[0] == f"s3index @ git+file://{world.template}@{world.new}"
