@@ -2,9 +2,9 @@
 # requires-python = ">=3.11"
 # dependencies = ["__TEMPLATE_REQUIREMENT__"]
 # ///
-"""Publish with s3index, which gets an environment of its own: `pipx run publish.py --dry-run`.
+"""Publish with s3index, in its own environment: `pipx run publish.py --dry-run`.
 
-Other commands of s3index come first: `pipx run publish.py verify`. `--help` lists them.
+To run another command, name it first: `pipx run publish.py verify`. `--help` lists them.
 """
 
 import sys

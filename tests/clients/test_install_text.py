@@ -88,7 +88,7 @@ def here(script: str, library: Library) -> str:
 def test_depending_on_another_library_as_the_readme_says(
     readme: str, library: Library, stranger: Hostile, tmp_path: Path
 ) -> None:
-    assert "run the three lines that Poetry needs above" in " ".join(readme.split())
+    assert "run the three Poetry lines above" in " ".join(readme.split())
     project = bake(tmp_path, starter="empty")
     release(at(library, "1.2.0", "acme-core"), wheel(tmp_path, "acme-core", "1.2.0"))
     # PyPI has nothing but strangers here, and no tools to develop with.

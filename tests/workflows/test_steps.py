@@ -89,7 +89,7 @@ def test_the_files_are_those_that_were_built(tmp_path: Path) -> None:
     (tmp_path / "dist" / "c.whl").touch()
     code, said = run(check, tmp_path, {"BUILT": digests})
     assert code == 1
-    assert f"::error::The job Build made other files than these: {digests}" in said
+    assert f"::error::These files differ from those of the job Build: {digests}" in said
 
 
 def test_without_a_role_nothing_is_done(tmp_path: Path) -> None:
