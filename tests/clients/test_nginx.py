@@ -121,7 +121,10 @@ def test_what_is_not_there_is_404_and_needs_the_password(
     web.mirror(library)
     for folder in ("packages/devtools/no-page", "simple/no-page"):
         (web.tree / folder).mkdir(parents=True)
-    missing = ("", "packages/", "packages/devtools", "packages/devtools/nobody/", "dumb-pypi/")
+    for path in ("", "dumb-pypi/"):
+        status, _, body = get(f"{web.url}/{path}", tls)
+        assert (status, b"<title>Packages of devtools</title>" in body) == (200, True), path
+    missing = ("packages/", "packages/devtools", "packages/devtools/nobody/", "dumb-pypi/devtools/")
     folders = ("packages/devtools/no-page/", "packages/other/acme-common/", "simple/no-page/")
     for path in (*missing, *folders, "simple", "simple/nobody/", "simple/acme-common"):
         assert get(f"{web.url}/{path}", tls)[0] == 404, path

@@ -184,13 +184,15 @@ def test_what_is_ours_is_never_asked_of_pypi(edge: Edge, ours: Library, pypi: Ho
         part = ask(file, Range="bytes=0-9")
         assert (part.status, part.body) == (206, whole.body[:10])
         assert ask("/simple/acme-common/", method="HEAD").body == b""
+        found, answer = ask.follow("/")
+        assert (found, answer.status) == ("/dumb-pypi/index.html", 200)
+        assert b"<title>Packages of devtools</title>" in answer.body
         page = "/dumb-pypi/devtools/index/simple/acme-common/"
         assert ask(page).headers["Content-Type"].startswith("text/html")
         for path in (
             "/packages/devtools/nobody/",
             f"{file}.asc",
             "/dumb-pypi/nobody/",
-            "/",
             "/favicon.ico",
             "/simple/a/b/",
             "/simple/acme common/",
