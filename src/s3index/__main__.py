@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 from urllib.parse import urlsplit
 
 import typer
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from s3index import __version__, build, distribution, output
 from s3index.claims import Claim, new_claim
@@ -45,8 +45,8 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show each reques
 def _version(text: str) -> Version:
     try:
         return Version(text)
-    except InvalidVersion:
-        raise typer.BadParameter(f"{text!r} is not a version such as 0.1.0.") from None
+    except ValueError:
+        raise typer.BadParameter(f"{text!r:.200} is not a version such as 0.1.0.") from None
 
 
 def _reason(text: str) -> str:

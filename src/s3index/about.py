@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parseaddr
+from itertools import islice
 
-from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.metadata import RawMetadata, parse_email
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from s3index.claims import Changelog, Claim
@@ -18,11 +19,22 @@ MOST = 200
 
 
 @dataclass(frozen=True)
+class Dependency:
+    """A requirement (PEP 508), cut to a line, the name it starts with, and its team if any.
+
+    `team` is that of the organisation's project of this name, None for a project of PyPI.
+    """
+
+    text: str
+    name: str
+    team: str | None
+
+
+@dataclass(frozen=True)
 class About:
     """A release as its page describes it; every text but the description is one line.
 
-    `dependencies` are requirements (PEP 508) without those of extras, `links` pairs of a label and
-    an address, `teams` pairs of one of the organisation's projects and its team, for dependencies.
+    `dependencies` are those without an extra, `links` pairs of a label and an address.
     """
 
     summary: str | None = None
@@ -31,9 +43,8 @@ class About:
     requires_python: str | None = None
     licence: str | None = None
     authors: tuple[str, ...] = ()
-    dependencies: tuple[str, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
-    teams: tuple[tuple[str, str], ...] = ()
     changelog: Changelog | None = None
     provenance: str | None = None
 
@@ -54,34 +65,36 @@ def read(metadata: bytes, claim: Claim | None) -> About:
         requires_python=line(raw.get("requires_python")),
         licence=_licence(raw.get("license_expression"), raw.get("license"), raw.get("classifiers")),
         authors=tuple(dict.fromkeys(name for pair in people for name in _names(*pair))),
-        dependencies=tuple(_dependencies(raw.get("requires_dist", [])))[:MOST],
+        dependencies=tuple(islice(_dependencies(raw, claim), MOST)),
         links=tuple(links.items())[:MOST],
-        teams=tuple(claim.dependencies.items()) if claim else (),
         changelog=claim.changelog if claim else None,
-        provenance=claim.provenance if claim else None,
+        provenance=link(claim.provenance or "") if claim else None,
     )
 
 
 def required(metadata: bytes) -> set[str]:
     """Return the normalized names that core metadata requires, those of extras included."""
     raw, _ = parse_email(metadata)
-    names = set()
+    return {canonicalize_name(requirement.name) for requirement, _ in _requirements(raw)}
+
+
+def _requirements(raw: RawMetadata) -> Iterator[tuple[Requirement, str]]:
+    """Yield the requirements that are valid, each with its normalized text."""
     for text in raw.get("requires_dist", []):
         try:
-            names.add(str(canonicalize_name(Requirement(text).name)))
-        except (InvalidRequirement, RecursionError):
-            continue
-    return names
-
-
-def _dependencies(found: list[str]) -> Iterator[str]:
-    for text in found:
-        try:
             requirement = Requirement(text)
-        except (InvalidRequirement, RecursionError):
+            yield requirement, str(requirement)
+        except (ValueError, RecursionError):
+            # InvalidRequirement is a ValueError; a number of 5,000 digits raises a plain one.
             continue
+
+
+def _dependencies(raw: RawMetadata, claim: Claim | None) -> Iterator[Dependency]:
+    teams = claim.dependencies if claim else {}
+    for requirement, text in _requirements(raw):
         if "extra ==" not in str(requirement.marker or ""):
-            yield line(str(requirement)) or ""
+            name = canonicalize_name(requirement.name)
+            yield Dependency(line(text) or name, name, teams.get(name))
 
 
 def _licence(expression: str | None, text: str | None, classifiers: list[str] | None) -> str | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 FILENAME = re.compile(r"(changelog|changes|history|news|release[-_]notes)\.(md|rst)", re.IGNORECASE)
 """What the changelog in the top folder of an sdist is called."""
@@ -41,7 +41,8 @@ def _names(title: str, version: Version) -> bool:
         try:
             if Version(word.rstrip(".")) == version:
                 return True
-        except InvalidVersion:
+        except ValueError:
+            # InvalidVersion is one; a number of 5,000 digits raises a plain one.
             continue
     return False
 

@@ -14,11 +14,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from s3index import __version__, install, pages, readme
-from s3index.about import About
+from s3index.about import About, Dependency
 from s3index.pages import File, ProjectPage, Record, Records
 from s3index.settings import Index
 
@@ -98,7 +96,7 @@ def project(
         about=about,
         commands=install.commands(index.url, index.bucket, page.name, edge=index.edge),
         edge=install.EDGE if index.edge else None,
-        dependencies=[(text, _address(text, dict(about.teams))) for text in about.dependencies],
+        dependencies=[(each.text, _address(each)) for each in about.dependencies],
         changelog=changes and Markup(readme.html(changes.text, changes.content_type)),
         readme=about.description and Markup(readme.html(about.description, about.content_type)),
         releases=releases,
@@ -172,10 +170,8 @@ def _anchor(version: str) -> str:
     return f"v{version}"
 
 
-def _address(requirement: str, teams: Mapping[str, str]) -> str | None:
-    name = canonicalize_name(Requirement(requirement).name)
-    team = teams.get(name)
-    return f"../../../../{team}/index/simple/{name}/" if team else None
+def _address(found: Dependency) -> str | None:
+    return f"../../../../{found.team}/index/simple/{found.name}/" if found.team else None
 
 
 def _listed(record: Record, index: Index, team: str | None) -> _Project:
@@ -205,11 +201,12 @@ def _entries(record: Record, index: Index) -> Iterable[_Entry]:
 def _size(size: int | None) -> str:
     if size is None:
         return ""
+    amount: float = size
     for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size = size / 1000  # type: ignore[assignment]
-    return f"{size:.3g} GB"
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:.3g} GB"
 
 
 def _render(template: str, **values: object) -> bytes:
@@ -225,8 +222,9 @@ def _render(template: str, **values: object) -> bytes:
 
 @cache
 def _environment() -> Environment:
+    loader = PackageLoader("s3index", "templates")
     environment = Environment(
-        loader=PackageLoader("s3index", "templates"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -234,7 +232,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     for name, file in {"style": "style.css", "script": "script.js"}.items():
-        text, _, _ = environment.loader.get_source(environment, file)  # type: ignore[union-attr]
+        text, _, _ = loader.get_source(environment, file)
         environment.globals[name] = Markup(text)
     return environment
 

@@ -22,10 +22,13 @@ LONGEST = 300_000
 LONGEST_RST = 100_000
 """Characters of reStructuredText that are rendered: docutils takes seconds for more."""
 DEEPEST = 500
-"""Elements inside each other; rendering takes the square of their number."""
+"""Lists and quotes inside each other; rendering takes the square of their number."""
+MOST_ELEMENTS = 1_000_000
+"""Elements that raw HTML in Markdown may become; sanitizing as many takes 300 MB."""
 
-_TAG = re.compile(r"<(/?)(?!img|br|hr|p\b|li|td|tr|input|source|!)[a-z]", re.IGNORECASE)
-"""The start of an element that is there until it is closed."""
+_TAG = re.compile(r"<[a-z]", re.IGNORECASE)
+_NESTING = re.compile(r"<(?!(?:a|p|li|d[dt]|t[dhr]|img|br|hr|input|source)\b)[a-z]", re.IGNORECASE)
+"""The start of an element that another start of its kind does not close."""
 _MARKERS = re.compile(rf"^[ \t>*+\-\d.)]{{{DEEPEST},}}", re.MULTILINE)
 """A line that opens a quote in a list in a quote…"""
 _HEADINGS = {f"h{level}": f"h{min(level + 2, 6)}" for level in range(1, 7)}
@@ -86,7 +89,7 @@ def link(address: str) -> str | None:
     """Return an address if a page may link to it, else None.
 
     It may to the web and to mail, unless pip could take the address for a distribution: by its
-    ending, which pip reads from the host where there is no path, or by a fragment with `egg=`.
+    ending, which pip reads from the host if the path is empty, or by a fragment with `egg=`.
     """
     try:
         parts = urlsplit(address.strip())
@@ -102,12 +105,14 @@ def link(address: str) -> str | None:
 
 
 def _is_deep(text: str) -> bool:
-    """Tell whether a text nests so deep that rendering it would take minutes."""
-    depth = deepest = 0
-    for closes in _TAG.findall(text):
-        depth = max(depth + (-1 if closes else 1), 0)
-        deepest = max(deepest, depth)
-    return deepest > DEEPEST or bool(_MARKERS.search(text))
+    """Tell whether a text nests so deep that rendering it would take minutes, or gigabytes.
+
+    HTML opens what was left open, <b> for example, again in each block that follows. Ends are not
+    counted: a comment or an attribute can hold one that closes nothing.
+    """
+    blocks = text.count("\n") + len(_TAG.findall(text))
+    nested = len(_NESTING.findall(text))
+    return nested * blocks > MOST_ELEMENTS or bool(_MARKERS.search(text))
 
 
 def _restructured(text: str) -> str | None:
@@ -150,7 +155,8 @@ class _Rewriter(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        given.update({"id": f"readme-{given['id']}"} if given.get("id") else {})
+        if given.get("id"):
+            given["id"] = f"readme-{given['id']}"
         if tag == "a":
             self._link = (len(self._out), _href(given.get("href", "")), given.get("id"))
             return

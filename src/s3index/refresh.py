@@ -108,7 +108,7 @@ def refresh_list(
 def described_by(index: Index, page: ProjectPage) -> list[str]:
     """Return the keys of what describes a page's newest release: its claim, and core metadata.
 
-    Without a wheel there is no core metadata beside the files, and nothing to read.
+    Empty for a release without a wheel: only wheels have core metadata beside them.
     """
     version = pages.newest(page)
     for file in page.release(version) if version else ():

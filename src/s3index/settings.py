@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from s3index.errors import Refused
 
@@ -125,9 +125,9 @@ def project(root: Path, document: dict[str, object]) -> Project:
     version = _text(found, "version", "project")
     try:
         return Project(root, name, Version(version), version)
-    except InvalidVersion:
+    except ValueError:
         raise Refused(
-            f"version = {version!r} in pyproject.toml is not a version. Write one such as 0.1.0."
+            f"version = {version!r:.200} in pyproject.toml is not a version. Write one such as 0.1.0."
         ) from None
 
 

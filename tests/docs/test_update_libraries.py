@@ -60,7 +60,7 @@ def test_each_library_gets_a_pull_request(tmp_path: Path) -> None:
     git(tmp_path / "other", "commit", "--quiet", "--allow-empty", "--message", "Start")
     git(tmp_path, "clone", "--quiet", "--bare", str(tmp_path / "other"), str(remotes / "other"))
     text = template / "{{cookiecutter.project_slug}}" / ASKED
-    text.write_text(text.read_text().replace("A change is welcome", "Every change is welcome"))
+    text.write_text(text.read_text().replace("Send changes as", "Please send changes as"))
     git(template, "commit", "--quiet", "--all", "--message", "Say it better")
     git(template, "tag", "v1.1.0")
 
@@ -75,7 +75,7 @@ def test_each_library_gets_a_pull_request(tmp_path: Path) -> None:
         "other: not made with cruft, left as it is",
     ]
     branch = git(remotes / "acme-plain", "show", f"template-v1.1.0:{ASKED}")
-    assert "Every change is welcome" in branch
+    assert "Please send changes as" in branch
     meets, plain = [line for line in opened.read_text().splitlines() if " --head " in line]
     assert "acme-plain --head template-v1.1.0 --title Update from the template to v1.1.0" in plain
     assert "--draft" not in plain

@@ -341,6 +341,13 @@ def test_sixteen_first_releases_of_four_teams() -> None:
         assert all(f"\n{name} @ " in pins for name in names)
 
 
+def test_a_release_of_an_older_version_takes_five_round_trips_too() -> None:
+    bucket = MemoryBucket()
+    for action in (Publish("0.1.0"), Publish("1.0")):
+        carry_out(action.start(INDEX), bucket.perform)
+    assert len(round_trips(NEXT.start(INDEX), bucket.perform)) == 5
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["first release", "later release"])
 def test_a_release_takes_five_round_trips(first: bool) -> None:
     bucket = MemoryBucket()

@@ -84,6 +84,11 @@ def test_any_text(text: str, kind: str) -> None:
     assert found is None or found in "\n".join(text.splitlines())
 
 
+def test_a_heading_with_a_number_that_python_refuses_is_no_version() -> None:
+    text = f"## {'9' * 5_000}\n\n- a\n\n## 1.0\n\n- b\n"
+    assert changelog.section(text, "text/markdown", Version("1.0")) == "- b"
+
+
 def test_a_release_has_the_section_of_its_sdist(tmp_path: Path) -> None:
     files = [read(wheel(tmp_path, version="1.1.0"))]
     files.append(

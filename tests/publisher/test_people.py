@@ -7,6 +7,8 @@ from pathlib import Path
 
 import feedparser
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from packaging.version import Version
 
 from s3index import about, people
@@ -85,7 +87,10 @@ def test_core_metadata_is_read() -> None:
     assert found.licence == "MIT"
     assert found.authors[-2:] == ("ops@example.com", "Ann")
     assert found.links == (("Source", "https://git.example.com/acme"),)
-    assert found.dependencies == ("acme-core>=2", 'tomli; python_version < "3.11"')
+    assert [each.text for each in found.dependencies] == [
+        "acme-core>=2",
+        'tomli; python_version < "3.11"',
+    ]
     assert found.requires_python == ">=3.11"
     assert found.description == "# Usage"
     assert about.required(metadata()) == {"acme-core", "rich", "tomli"}
@@ -103,9 +108,34 @@ def test_licences(lines: str, said: str | None) -> None:
     assert about.read(metadata(lines), None).licence == said
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"Name: a\n" * 3, b"Summary: \xc3\x28\n\n\xff"])
-def test_anything_can_be_read(body: bytes) -> None:
+HEADERS = [
+    *("Summary", "Author-email", "Project-URL", "Requires-Dist", "Content-Type", "License"),
+    *("Content-Transfer-Encoding", "Keywords", "Description-Content-Type"),
+]
+PARTS = [
+    *("a", "multipart/mixed; boundary=x", "\n--x\n", "base64", "=?utf-8?q?=ff?=", '"', "<a@b>,"),
+    *("acme-core", ">=", "9" * 5_000, " ; extra == 'x'", "text/markdown", "\xff", "http://[", ":"),
+]
+
+
+@given(st.lists(st.sampled_from([*(f"\n{name}: " for name in HEADERS), *PARTS, "\n\n"])))
+@example(["\nContent-Type: ", "multipart/mixed; boundary=x", "\n\n", "\n--x\n", "\n\n", "a"])
+@example(["\nRequires-Dist: ", "acme-core", "<2,>", "9" * 5_000])
+@example(["\nRequires-Dist: ", "acme-core", ">=1, " * 200, "<2"])
+def test_any_core_metadata_can_be_read(parts: list[str]) -> None:
+    body = "".join(parts).lstrip().encode("latin-1")
     shown(new_project("acme-common"), about.read(body, None))
+    about.required(body)
+
+
+def test_a_long_requirement_is_cut_and_still_linked() -> None:
+    wanted = ", ".join(f"!=2.{number}" for number in range(200))
+    claim = Claim("a", "1", (), "2026-01-01T00:00:00Z", dependencies={"acme-core": "data"})
+    found = about.read(metadata(f"Requires-Dist: acme-core {wanted}\n"), claim)
+    [dependency] = found.dependencies
+    assert len(dependency.text) <= 500
+    assert dependency.team == "data"
+    assert "data/index/simple/acme-core/" in shown(new_project("acme-common"), found)
 
 
 def test_dependencies_of_the_organisation_are_links(tmp_path: Path) -> None:
@@ -150,16 +180,17 @@ def test_a_yank_is_marked_with_its_reason(tmp_path: Path) -> None:
     page = page_of(wheel(tmp_path), wheel(tmp_path, version="0.2.0"))
     page = mark(page, Version("0.1.0"), "loses <records>")
     assert "yanked: loses &lt;records&gt;" in shown(page)
-    assert "There is no release to install." not in shown(page)
+    assert "No release to install." not in shown(page)
     gone = mark(page, Version("0.2.0"), True)
-    assert "There is no release to install." in shown(gone)
+    assert "No release to install." in shown(gone)
     assert "pip install" not in shown(gone)
 
 
 def test_files_have_size_date_digest_and_uploader(tmp_path: Path) -> None:
     [file] = page_of(wheel(tmp_path), by="ann <x>").files
-    html = shown(page_of(file_path := tmp_path / file.filename, by="ann <x>"))
-    assert file_path.stat().st_size == file.size
+    path = tmp_path / file.filename
+    html = shown(page_of(path, by="ann <x>"))
+    assert people._size(path.stat().st_size) in html
     assert f"sha256 {file.digest}" in html
     assert "Uploaded by ann &lt;x&gt;" in html
     assert '<time datetime="2026-01-02T03:04:05Z">2026-01-02</time>' in html

@@ -31,5 +31,5 @@ if (search) {
   search.oninput = filter;
   if (search.value) filter();
 }
-const opened = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-if (opened?.matches("details")) opened.open = true;
+const opened = document.querySelector("details:target");
+if (opened) opened.open = true;
