@@ -127,7 +127,8 @@ def project(root: Path, document: dict[str, object]) -> Project:
         return Project(root, name, Version(version), version)
     except ValueError:
         raise Refused(
-            f"version = {version!r:.200} in pyproject.toml is not a version. Write one such as 0.1.0."
+            f"version = {version!r:.200} in pyproject.toml is not a version. "
+            "Write one such as 0.1.0."
         ) from None
 
 
