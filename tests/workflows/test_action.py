@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from s3index import __version__
-from tests.template.baking import TEMPLATE
+from tests.distributions import digest
+from tests.template.baking import TEMPLATE, bake
+from tests.template.baking import run as execute
 
 
 def run(
@@ -73,6 +76,69 @@ def test_what_is_installed_is_the_lock(tmp_path: Path, index: str, name: str) ->
     versions = {str(canonicalize_name(each)): version for each, version in found.items()}
     assert versions.pop("s3index", None) == (__version__ if name == "s3index" else None)
     assert versions == locked(name)
+
+
+def of_today(index: str, folder: Path) -> tuple[str, Path]:
+    """Return the address of an index that offers a newer poetry-core, too, and that wheel.
+
+    It builds otherwise: in what it writes, it names itself.
+    """
+    version, newer = locked("poetry")["poetry-core"], "2.9999"
+    old, new = f"poetry_core-{version}", f"poetry_core-{newer}"
+    [source] = Path(index.removeprefix("file://")).parent.glob(f"wheels/{old}-*.whl")
+    path = folder / source.name.replace(old, new)
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(path, "w") as made:
+        for name in archive.namelist():
+            body = archive.read(name).replace(version.encode(), newer.encode())
+            made.writestr(name.replace(old, new), body)
+    simple = folder / "simple"
+    shutil.copytree(index.removeprefix("file://"), simple)
+    with (simple / "poetry-core" / "index.html").open("a") as page:
+        page.write(f'\n<a href="{path.as_uri()}">{path.name}</a>')
+    return simple.as_uri(), path
+
+
+def of_a_year_ago(index: str, folder: Path) -> str:
+    """Return the address of an index that offers what the locks name, and nothing newer."""
+    for page in Path(index.removeprefix("file://")).glob("*/index.html"):
+        old = folder / page.parent.name / "index.html"
+        old.parent.mkdir(parents=True)
+        [link] = [line for line in page.read_text().splitlines() if "-9999-" not in line]
+        old.write_text(link)
+    return folder.as_uri()
+
+
+@pytest.mark.full
+def test_a_tag_gives_the_same_bytes_in_a_year(tmp_path: Path, index: str) -> None:
+    origin = bake(tmp_path / "origin")
+    person = ["-c", "user.name=Developer Tools", "-c", "user.email=devtools@example.com"]
+    for command in (["add", "--all"], [*person, "commit", "-qm", "Start"], ["tag", "v0.1.0"]):
+        subprocess.run(["git", "-C", str(origin), *command], check=True)
+
+    def built(name: str, offered: str) -> dict[str, str]:
+        """Build the tag as ci.yml does, on a machine that reaches nothing but an index."""
+        machine = tmp_path / name
+        machine.mkdir(exist_ok=True)
+        env = {"PIP_INDEX_URL": offered, "HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(machine)}
+        if not (machine / "path").exists():
+            code, said = run(machine, TEMPLATE, "poetry", **env)
+            assert code == 0, said
+        shutil.rmtree(machine / "library", ignore_errors=True)
+        git = ["git", "clone", "--quiet", "--branch", "v0.1.0"]
+        subprocess.run([*git, str(origin), str(machine / "library")], check=True)
+        poetry = Path((machine / "path").read_text().strip()) / "poetry"
+        execute([poetry, "build"], machine / "library", env)
+        return {path.name: digest(path) for path in (machine / "library" / "dist").iterdir()}
+
+    before = built("then", of_a_year_ago(index, tmp_path / "old"))
+    today, newer = of_today(index, tmp_path)
+    assert len(before) == 2
+    assert built("now", today) == before
+    # The index of today could have changed them: with its poetry-core they are others.
+    python = tmp_path / "now" / "temp" / "s3index-poetry" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", "--no-deps"]
+    subprocess.run([*pip, "--no-index", str(newer)], check=True)
+    assert built("now", today) != before
 
 
 @pytest.mark.full
