@@ -52,7 +52,9 @@ def checked(answers: Mapping[str, object]) -> str:
     given = [word for word in sys.argv if word.split("=")[0] not in answers]
     again = command(given, good)
     if again:
-        print(f"\nTo answer again, with what was good filled in:\n\n    {again}", file=sys.stderr)
+        print(
+            f"\nTo answer again, with the valid answers filled in:\n\n    {again}", file=sys.stderr
+        )
     raise SystemExit(1)
 
 

@@ -49,21 +49,21 @@ class Template(NamedTuple):
         said = []
         if self.commit == UNKNOWN:
             said.append(
-                "The template's commit is not known: put it in place of COMMIT in publish.py and "
-                "in .github/workflows."
+                "The template's commit is not known. Replace COMMIT with it in publish.py and in "
+                ".github/workflows."
             )
         if self.url.startswith("file:"):
             said.append(
-                f"publish.py takes the publisher from {self.url}, on this machine alone: commit "
-                "and push the template, then generate from there."
+                f"publish.py installs the publisher from {self.url}, which only this machine has: "
+                "push the template, then generate from there."
             )
         if self.changed:
-            said.append(
-                "The template has changes that are not committed: the publisher is without them."
-            )
+            said.append("The template has uncommitted changes, which the publisher will lack.")
         action = self.action(owner)
         if not self.on_github or not self.commit:
-            said.append(f"The workflows take the publisher from {action}: GitHub must have that.")
+            said.append(
+                f"The workflows install the publisher from {action}, which must exist on GitHub."
+            )
         return said
 
 
@@ -226,7 +226,9 @@ def main() -> None:
         return
     trouble = make_repository(folder)
     if trouble:
-        print(f"No git repository was made ({trouble}); later: git init && git add --all")
+        print(
+            f"No git repository was created ({trouble}). To create one: git init && git add --all"
+        )
     print(f"\n{folder.name} is ready. Next:\n")
     for command in next_commands(folder):
         print(f"    {command}")
@@ -234,7 +236,7 @@ def main() -> None:
     if answers["access"] == "public" and answers["license"] == "Proprietary":
         print(
             "Warning: the licence is proprietary, but access = public lets everybody on the "
-            "internet download what is released. If that is not meant, set access in "
+            "internet download what is released. If that is not intended, set access in "
             "pyproject.toml and in release.yml to network or token."
         )
     for note in template.notes(str(answers["github_owner"])):

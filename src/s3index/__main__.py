@@ -84,9 +84,7 @@ def _options(
 def publish(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="FILES", help="Built files, such as dist/*. Without any, they are built."
-        ),
+        typer.Argument(metavar="FILES", help="Built files, such as dist/*. Default: build them."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be written; write nothing.")
@@ -94,9 +92,9 @@ def publish(
     open_page: Open = False,
     verbose: Verbose = False,
 ) -> None:
-    """Release the project's version: upload wheel and sdist, and list them.
+    """Publish the project's version: upload the wheel and sdist, and list them.
 
-    A release never changes: publishing it again does nothing, or finishes what was cut off.
+    A release never changes. Safe to run again: it finishes an interrupted publish.
     """
     with output.refusals():
         index, project = load(ROOT)
@@ -117,22 +115,22 @@ def publish(
 def import_releases(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILES", help="Wheels and sdists of any versions."),
+        typer.Argument(metavar="FILES", help="Wheels and sdists, of any version."),
     ] = None,
     url: Annotated[
         str,
         typer.Option(
-            "--from", metavar="URL", help="Take what this simple index has of the project."
+            "--from", metavar="URL", help="Import the project's releases from this index."
         ),
     ] = "",
     skip_unusable: Annotated[
-        bool, typer.Option("--skip-unusable", help="Leave out what no installer can use any more.")
+        bool, typer.Option("--skip-unusable", help="Skip files that no installer can use.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bring old releases of this project in, from files or from another index.
+    """Import old releases of this project, from files or from another index.
 
-    All of them or none; repeating it changes nothing, or finishes what was cut off.
+    Imports all of them or none. Safe to run again: it finishes an interrupted import.
     """
     if bool(files) == bool(url):
         raise typer.BadParameter("name either files or an index with --from.")
@@ -147,13 +145,13 @@ def import_releases(
         if refused and not skip_unusable:
             lines = "\n".join(f"  {line}" for line in refused)
             raise Refused(
-                f"Nothing was imported. These {len(refused)} files cannot be:\n{lines}\n"
-                "What no installer can use can stay where it is: --skip-unusable leaves it out."
+                f"Nothing was imported. These {len(refused)} files cannot be imported:\n{lines}\n"
+                "To skip files that no installer can use, add --skip-unusable."
             )
         for line in refused:
-            typer.echo(f"Left out: {shown(line)}")
+            typer.echo(f"Skipped: {shown(line)}")
         if not releases:
-            raise Refused(f"There is nothing of {project.name} to import.")
+            raise Refused(f"No releases of {project.name} to import.")
         outcome = _import(index, project, releases, known, urlsplit(url).netloc, verbose=verbose)
         if outcome is outcome.FIRST:
             output.warn_of_name(index, project)
@@ -162,19 +160,21 @@ def import_releases(
 @app.command(epilog="Example: s3index yank 0.2.0 --reason 'loses records'")
 def yank(
     version: Released,
-    reason: Annotated[str, typer.Option(parser=_reason, help="Why; shown by pip and uv.")] = "",
+    reason: Annotated[
+        str, typer.Option(parser=_reason, help="The reason that pip and uv show.")
+    ] = "",
     verbose: Verbose = False,
 ) -> None:
-    """Yank a version (PEP 592): installers pass it over unless it is pinned exactly.
+    """Yank a version (PEP 592): installers skip it unless it is pinned exactly.
 
-    Its files stay where they are, for those who have it in a lock file.
+    Its files stay in place: lock files that name them keep working.
     """
     _mark(version, reason or True, verbose=verbose)
 
 
 @app.command(epilog="Example: s3index unyank 0.2.0")
 def unyank(version: Released, verbose: Verbose = False) -> None:
-    """Take a yank back: installers choose the version again."""
+    """Undo a yank: installers choose the version again."""
     _mark(version, False, verbose=verbose)
 
 
@@ -184,11 +184,11 @@ def verify(
         bool, typer.Option("--deep", help="Download every file instead of asking for its digest.")
     ] = False,
     only: Annotated[
-        bool, typer.Option("--project", help="Look at this repository's project alone.")
+        bool, typer.Option("--project", help="Verify only this repository's project.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare the team's index with what is in the bucket; exit with 1 if they differ.
+    """Compare the team's index with the bucket; exit with 1 if they differ.
 
     Prints a line for each difference and changes nothing.
     """
@@ -199,9 +199,9 @@ def verify(
 
 @app.command(epilog="Example: s3index repair --verbose")
 def repair(verbose: Verbose = False) -> None:
-    """Rebuild the team's index from what the bucket holds, then verify it.
+    """Rebuild the team's index from the claims and files in the bucket, then verify it.
 
-    For an administrator of the bucket. Yanks are kept where an old page still has them.
+    Requires an administrator of the bucket. Keeps the yanks that any page still records.
     """
     from s3index.repair import repair as protocol
 
@@ -219,22 +219,22 @@ def repair(verbose: Verbose = False) -> None:
 @app.command(epilog="Example: s3index provision --dry-run")
 def provision(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change; change nothing.")
     ] = False,
     bucket_only: Annotated[
         bool, typer.Option("--bucket-only", help="Set up only the bucket.")
     ] = False,
     role_only: Annotated[bool, typer.Option("--role-only", help="Set up only the role.")] = False,
 ) -> None:
-    """Make the bucket and the role that publishes, or adjust them: once, as an administrator.
+    """Create or update the bucket and the publishing role, as an administrator.
 
-    Prints for each setting whether it was created, changed or unchanged, and what is left to do.
+    Prints whether each setting was created, changed or unchanged, and the steps left to do.
     """
     from s3index import access
     from s3index.provision import provision_bucket, provision_role
 
     if bucket_only and role_only:
-        raise typer.BadParameter("--bucket-only and --role-only exclude each other.")
+        raise typer.BadParameter("use either --bucket-only or --role-only.")
     with output.refusals():
         index, project = load(ROOT)
         # All settings before the first request, so that nothing is left half done.
@@ -251,24 +251,26 @@ def provision(
 
 @app.command(epilog="Example: s3index init --team data --bucket acme-packages --dry-run")
 def init(
-    team: Annotated[str, typer.Option(help="The prefix of its index in the bucket.")] = "",
+    team: Annotated[str, typer.Option(help="Team, the prefix of its files in the bucket.")] = "",
     bucket: Annotated[str, typer.Option(help="S3 bucket of the index.")] = "",
     region: Annotated[str, typer.Option(help="AWS region of the bucket.")] = "",
     access: Annotated[str, typer.Option(help="Who may install from the index.")] = "",
     edge: Annotated[str, typer.Option(help="Address of the edge, if there is one.")] = "",
-    repository: Annotated[str, typer.Option(help="On GitHub, as owner/name.")] = "",
+    repository: Annotated[str, typer.Option(help="GitHub repository, as owner/name.")] = "",
     template: Annotated[
-        str, typer.Option(metavar="URL@COMMIT", help="Where s3index is from, if not from there.")
+        str, typer.Option(metavar="URL@COMMIT", help="Where to install s3index from.")
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the changes; write nothing.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Write every change without asking.")
+    ] = False,
 ) -> None:
-    """Make an existing repository a library of the index.
+    """Set up an existing repository to publish to the index.
 
-    Adds what is missing: settings, publish.py, two workflows, install commands in the README. Shows
-    each change and asks; overwrites nothing.
+    Adds what is missing: settings, publish.py, workflows, install instructions.
+    Shows each change before it writes it, and overwrites nothing.
     """
     with output.refusals():
         try:
@@ -292,14 +294,14 @@ def init(
         for note in notes if changes else ():
             typer.echo(f"Note: {shown(note)}")
         if not changes:
-            typer.echo("Nothing is missing.")
+            typer.echo("Nothing to add.")
 
 
 @app.command(epilog="Example: s3index preview --open")
 def preview(open_page: Open = False, verbose: Verbose = False) -> None:
     """Publish to an S3 server on this machine and serve the index until Ctrl-C.
 
-    Needs no AWS account, and leaves nothing behind. Needs moto: the extra `preview`.
+    Needs no AWS account and leaves nothing behind. Requires moto: the extra `preview`.
     """
     with output.refusals():
         try:
@@ -322,11 +324,11 @@ def check_tag(
     ref: Annotated[str, typer.Argument(metavar="REF", help="Such as refs/tags/v0.1.0.")],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILES", help="Built files; they say what a dynamic version is."),
+        typer.Argument(metavar="FILES", help="Built files, needed if the version is dynamic."),
     ] = None,
-    branch: Annotated[str, typer.Option(help="Where releases are made from.")] = "main",
+    branch: Annotated[str, typer.Option(help="The branch that releases are made from.")] = "main",
 ) -> None:
-    """Refuse a tag that must not be released; what a release's workflow asks first."""
+    """Check that a tag may be released. The release workflow runs this first."""
     from s3index.tag import refuse_tag
 
     with output.refusals():
@@ -344,7 +346,7 @@ def _answers(
         if answers[key] or (key == "edge" and answers["access"] != "token"):
             continue
         if yes:
-            raise Refused(f"Nothing says what the {key} is. Give it: --{key}.")
+            raise Refused(f"The {key} is not known. Add --{key}.")
         answers[key] = typer.prompt(question)
     return answers
 

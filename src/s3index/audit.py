@@ -163,13 +163,15 @@ def should_be(one: Observed, index: Index) -> list[File]:
             listed += [pages.yanked(file, yanked.get(version, file.yanked)) for file in there]
             one.findings.append(f"{key}: the release is complete, but not listed")
         else:
-            one.notes.append(f"{key}: a release whose files are not all there, and not listed")
+            one.notes.append(
+                f"{key}: an unfinished release: some of its files are missing, and it is not listed"
+            )
     # What 0.2.0 released has no claim; where the page is lost, its copy knows as much.
     known = list(old.values()) if one.page else copy
     listed += [file for file in known if file.filename not in claimed]
     names = {file.filename for file in listed} | claimed
     one.notes += [
-        f"{key}: stored, but part of no release"
+        f"{key}: stored, but not part of a release"
         for key in one.listed
         if _is_distribution(key, one) and key.rpartition("/")[2] not in names
     ]
@@ -221,7 +223,7 @@ def _observed(name: str, listed: Listing, index: Index, objects: Objects) -> Obs
                 claims[version] = claim
     one = Observed(name, listed, stored, page, claims, findings)
     one.notes += [
-        f"{path}: nothing that this publisher writes"
+        f"{path}: not managed by s3index"
         for path in listed
         if path != key
         and not _claimed_version(path.removeprefix(key))
@@ -298,11 +300,11 @@ def _present(file: File, one: Observed, index: Index) -> bool:
         return False
     if facts.sha256 != file.digest:
         one.lost.append(
-            f"{key}: released with SHA-256 {file.digest}, stored is {facts.sha256}; bring the "
-            "object's earlier version back"
+            f"{key}: released with SHA-256 {file.digest}, stored with {facts.sha256}; restore "
+            "the object's earlier version"
         )
     elif file.size not in (None, facts.size):
-        one.findings.append(f"{key}: listed with {file.size} bytes, stored are {facts.size}")
+        one.findings.append(f"{key}: listed with {file.size} bytes, stored with {facts.size}")
     if (wrong := metadata_problem(file, one, index)) is not None:
         one.findings.append(f"{key}.metadata: {wrong}")
     return True

@@ -106,11 +106,11 @@ def _about_the_caller(error: ClientError, bucket: str) -> Refused | None:
 def _not_reached(error: Exception, bucket: str) -> Refused:
     """Return the refusal for an error that came before any answer of an S3 server."""
     if isinstance(error, NoCredentialsError):
-        return Denied(f"There are no AWS credentials. {SIGN_IN}")
+        return Denied(f"No AWS credentials found. {SIGN_IN}")
     if isinstance(error, (ResponseParserError, KeyError)):
         return Refused(
-            f"What answers for bucket {bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, or sign in "
-            "to the network."
+            f"The server that answers for bucket {bucket} is not S3. Correct "
+            "AWS_ENDPOINT_URL_S3, or sign in to the network."
         )
     return Refused(f"Bucket {bucket} cannot be reached: {error}")
 

@@ -53,7 +53,7 @@ def build(root: Path, into: Path) -> list[Path]:
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()
-        raise Refused(f"`{name}` failed; correct what it says, then run it again:\n{said}")
+        raise Refused(f"`{name}` failed. Fix what it reports, then run it again:\n{said}")
     return sorted(path for path in into.iterdir() if path.is_file())
 
 

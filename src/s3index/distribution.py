@@ -104,8 +104,8 @@ def read(path: Path, *, old: bool = False) -> Distribution:
         metadata = _validated(content, path.name, old=old)
         if (canonicalize_name(metadata.name), metadata.version) != (project, version):
             raise Refused(
-                f"{path.name} says {metadata.name} {metadata.version} in its core metadata, which "
-                "is not what its filename says. Build it again; do not rename distributions."
+                f"{path.name} has core metadata of {metadata.name} {metadata.version}, which does "
+                "not match its filename. Build it again; do not rename distributions."
             )
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -132,7 +132,7 @@ def _refuse_long(filename: str, names: Sequence[str], requires_python: str | Non
     if max(map(len, names)) > LONGEST_NAME:
         raise Refused(f"{filename:.99}… has a name or a version of over {LONGEST_NAME} characters.")
     if requires_python is not None and len(requires_python) > LONGEST_TEXT:
-        raise Refused(f"{filename} says more than {LONGEST_TEXT} characters of Requires-Python.")
+        raise Refused(f"{filename} has a Requires-Python of over {LONGEST_TEXT} characters.")
 
 
 def read_release(
@@ -144,7 +144,7 @@ def read_release(
     another project or version than pyproject.toml says, or no file fits every platform.
     """
     if not paths:
-        raise Refused("There are no files to publish. Build first.")
+        raise Refused("No files to publish. Build first.")
     return _one_release([read(path) for path in paths], project, version)
 
 
@@ -166,7 +166,7 @@ def read_old(paths: Sequence[Path], project: str) -> tuple[list[list[Distributio
         if file.project == project:
             found[file.version].append(file)
         else:
-            refused.append(f"{file.filename} is of {file.project}, not of {project}.")
+            refused.append(f"{file.filename} belongs to {file.project}, not to {project}.")
     for version, files in sorted(found.items()):
         try:
             releases.append(_one_release(files, project, version))
@@ -193,7 +193,7 @@ def _one_release(
     if not any(file.is_pure for file in files):
         raise Refused(
             f"{files[0].filename} installs on one platform only. Publish the sdist with it: "
-            "constraints.txt names one file of a release, which has to fit everywhere."
+            "constraints.txt names one file of a release, and it must install everywhere."
         )
     return files
 
@@ -213,7 +213,7 @@ def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
         if filename.endswith(".tar.gz"):
             return parse_sdist_filename(filename)
     except (InvalidWheelFilename, InvalidSdistFilename) as error:
-        raise Refused(f"{error}. Publish what was built, under its name.") from None
+        raise Refused(f"{error}. Publish the built file under its own name.") from None
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz).")
 
 
@@ -227,7 +227,7 @@ def wheel_metadata(file: BinaryIO, name: str) -> bytes:
         methods = {member.compress_type for member in archive.infolist()}
         if methods - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             # LZMA's header says how much memory to take, and not every installer knows the others.
-            raise zipfile.BadZipFile("a wheel is stored or deflated")
+            raise zipfile.BadZipFile("its members must be stored or deflated")
         found = [member for member in archive.namelist() if _is_metadata(member)]
         if len(found) != 1 or not _belongs(found[0], name):
             raise Refused(
@@ -272,7 +272,7 @@ def _sdist_texts(file: BinaryIO, name: str) -> tuple[bytes, tuple[str, str] | No
             while stream.read(1 << 20):
                 pass
     if len(found) != 1:
-        raise Refused(f"{name} holds {len(found)} PKG-INFO; an sdist holds one. Build it again.")
+        raise Refused(f"{name} has {len(found)} PKG-INFO files; an sdist has one. Build it again.")
     return found[0], changes
 
 

@@ -101,7 +101,7 @@ def changes(
     found = [settings]
     for change in _files(project, document, answers, index, template, notes):
         if change.path.exists() and change.path.read_text(encoding="utf-8") != change.new:
-            notes.append(f"{change.path} is there already: it stays as it is.")
+            notes.append(f"{change.path} already exists and was left as is.")
         elif not change.path.exists():
             found.append(change)
     if readme := _readme(root, index, project.name):
@@ -213,7 +213,7 @@ def _template(hook: ModuleType, said: str, owner: str) -> Any:
     if said:
         url, _, commit = said.rpartition("@")
         if not url or not re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", commit):
-            raise Refused(f"--template {said!r} is not an address and a whole commit: URL@COMMIT.")
+            raise Refused(f"--template {said!r} must be URL@COMMIT, with the full commit.")
         return hook.Template(hook.web(url), commit)
     # How the publisher was installed (PEP 610).
     source = json.loads(distribution("s3index").read_text("direct_url.json") or "{}")

@@ -51,7 +51,7 @@ def warning(name: str, found: bool | None) -> str | None:
     if not found:
         return None
     return (
-        f"the index that pip uses has a project {name}, too; installing without the "
-        "commands above gets that one.\nRename yours while nobody depends on it: put your "
-        "organisation in front of name in pyproject.toml."
+        f"the index that pip uses also has a project {name}. Installing without the "
+        "commands above gets that one.\nRename yours while nobody depends on it: in "
+        "pyproject.toml, put your organisation in front of its name."
     )

@@ -47,7 +47,7 @@ def download(
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme not in ("http", "https") or not host:
-        raise Refused("The index's address has to start with http:// or https://.")
+        raise Refused("The index's address must start with http:// or https://.")
     password = None
     if parts.username is not None:
         password = _Password(host, unquote(parts.username), unquote(parts.password or ""))
@@ -75,7 +75,8 @@ def download(
             raise Refused(f"The index at {host} has no {project}.") from None
         except (RequestException, UnsupportedRepoVersionError, ValueError) as error:
             raise Refused(
-                f"{doing} cannot be had from {host}, so nothing was imported: {error!s:.500}"
+                f"{doing} could not be downloaded from {host}, so nothing was imported: "
+                f"{error!s:.500}"
             ) from None
     return files, known, refused
 
@@ -90,4 +91,4 @@ def _not_ours(filename: str, project: str) -> str | None:
         name, _ = parse_filename(filename)
     except Refused as refusal:
         return str(refusal)
-    return None if name == project else f"{filename} is of {name}, not of {project}."
+    return None if name == project else f"{filename} belongs to {name}, not to {project}."

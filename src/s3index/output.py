@@ -94,7 +94,7 @@ def diff(text: str) -> None:
 def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: bool) -> None:
     """Print what an import did."""
     files = sum(len(files) for files in releases)
-    done = "Imported" if new else "Imported already, nothing was changed:"
+    done = "Imported" if new else "Already imported, nothing changed:"
     typer.echo(f"{done} {len(releases)} releases of {project} ({files} files).")
 
 
@@ -105,7 +105,7 @@ def released(
 
     The summary also has what the changelog says of the release.
     """
-    done = "Published" if new else "Already published, nothing was changed:"
+    done = "Published" if new else "Already published, nothing changed:"
     headline = f"{done} {project.name} {found[0].version}"
     typer.echo(f"{headline} ({len(found)} files).")
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -132,7 +132,7 @@ def warn_of_readers() -> None:
     """Warn, before a bucket is opened to everybody, that the library's licence does not."""
     _warn(
         'access = "public" lets everybody on the internet download what is released, but the '
-        "licence is proprietary. If that is not meant, set access to network or token."
+        "licence is proprietary. If that is not intended, set access to network or token."
     )
 
 
@@ -144,12 +144,12 @@ def _warn(text: str) -> None:
 def plan(index: Index, keys: Mapping[str, bool], derived: Sequence[str], *, released: bool) -> None:
     """Print what a publish would do: {key of the release: whether it is there} and what follows."""
     if released:
-        typer.echo("Released already: a publish would change no file.")
+        typer.echo("Already released: publishing would not change any file.")
         return
     typer.echo(f"Would create in s3://{index.bucket}:")
     for key, there in keys.items():
         typer.echo(f"  {key}{'  (there already)' if there else ''}")
-    typer.echo("and bring up to date:")
+    typer.echo("and refresh:")
     for key in derived:
         typer.echo(f"  {key}")
 
@@ -187,7 +187,7 @@ def verified(report: "Report") -> None:
         typer.echo(shown(finding))
     if report.findings:
         count = f"{len(report.findings)} finding{'' if len(report.findings) == 1 else 's'}"
-        typer.echo(f"{count}. An administrator's `s3index repair` mends what can be mended.")
+        typer.echo(f"{count}. Run `s3index repair` as an administrator to fix what can be fixed.")
         raise typer.Exit(1)
     typer.echo("Index and bucket match.")
 
@@ -203,14 +203,14 @@ def left_on_github(publisher: Publisher, role: str) -> None:
         "-F 'deployment_branch_policy[custom_branch_policies]=true'\n"
         f"    gh api -X POST {environment}/deployment-branch-policies -f 'name=v*' -f type=tag\n"
         f"    gh variable set S3INDEX_ROLE --env release --repo {repository} --body {role}\n\n"
-        "A tag brings its own release.yml. So that only an administrator makes, moves or deletes a "
-        "tag v*:\n\n"
+        "A tag runs the release.yml of its own commit. To let only administrators create, move or "
+        "delete tags v*:\n\n"
         f"    gh api -X POST repos/{repository}/rulesets --input - <<< '{json.dumps(RULESET)}'"
     )
     if not publisher.has_ids:
         typer.echo(
-            f"\nThe role trusts tokens of {publisher.subject}. GitHub puts numbers into those of "
-            "every repository that was made,\nrenamed or moved since 15 July 2026. For such a one, "
-            'write what this prints as github_subject = "…" into\n[tool.s3index], and run this '
-            f"again:\n\n    {ask_github(repository)}"
+            f"\nThe role trusts tokens with the subject {publisher.subject}. If the repository was "
+            "created, renamed or moved\nsince 15 July 2026, GitHub adds numbers to the subject: "
+            "set github_subject in [tool.s3index] to the output of\nthis command, then run "
+            f"provision again:\n\n    {ask_github(repository)}"
         )

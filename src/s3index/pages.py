@@ -457,5 +457,5 @@ def malformed(key: str, why: str) -> Malformed:
     printable = re.sub(r"[^ -~]", "?", why)
     return Malformed(
         f"The object {key!r} was not written by this publisher: {printable:.300}. Nothing was "
-        "changed; look at it, then an administrator's `s3index repair` rebuilds it."
+        "changed. Inspect it, then run `s3index repair` as an administrator to rebuild it."
     )

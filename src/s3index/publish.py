@@ -118,7 +118,7 @@ def import_releases(
     states, refused = yield from _prepare(releases, index)
     if refused:
         lines = "".join(f"\n  {str(refusal).splitlines()[0]}" for refusal in refused)
-        raise Refused(f"Nothing was imported. These releases cannot be:{lines}")
+        raise Refused(f"Nothing was imported. These releases cannot be imported:{lines}")
     return (yield from _carry_out(index, states))
 
 
@@ -262,8 +262,8 @@ def snapshot(index: Index, project: str) -> Steps[Snapshot]:
         page = project_page(stored, index, project)
         if newest_serial(found, index) > page.serial:
             raise Refused(
-                f"The page at {key} is lost or was put back to an older state: other objects know "
-                "a newer one. An administrator's `s3index repair` rebuilds it."
+                f"The page at {key} was lost or reverted to an older state: other objects refer to "
+                "a newer one. Run `s3index repair` as an administrator to rebuild it."
             )
         found = Snapshot(page, stored, found.lists, found.project)
     return found
@@ -386,7 +386,7 @@ def _same_claim(stored: Stored, key: str, ours: Claim, version: Version) -> Clai
         commit = f" from commit {claim.commit}" if claim.commit else ""
         files = "".join(f"\n  {name} {digest}" for name, (digest, _) in claim.digests.items())
         raise Refused(
-            f"{ours.name} {claim.version} was claimed{who}{commit} at {claim.time} by a build with "
+            f"{ours.name} {claim.version} was claimed{who}{commit} at {claim.time} for "
             f"other files, and a release never changes:{files}\n"
             "Publish those files (the same commit builds them again), or bump the version."
         )

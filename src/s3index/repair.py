@@ -155,7 +155,7 @@ def _repair_projects(
         left += one.lost
         if one.page is None and not files and not (one.missing and one.name in released):
             if not one.missing:
-                left.append(f"{key}: nothing says what it listed; bring its earlier version back")
+                left.append(f"{key}: no claim says what it listed; restore its earlier version")
             continue
         page = found[one.name] = _page(one, files, made.get(one.name, 0))
         claims = audit.unclaimed(one, files, index)

@@ -26,17 +26,17 @@ def refuse_tag(
     text = project.stated or str(version)
     if version.local:
         raise Refused(
-            f"version = {text!r} in pyproject.toml is a local one: what follows the + is for "
-            f"builds that are not released. Write {version.public!r}."
+            f"version = {text!r} in pyproject.toml has a local part (after the +), which "
+            f"is for builds that are not released. Write {version.public!r}."
         )
     if text != str(version):
         raise Refused(
-            f"version = {text!r} in pyproject.toml is not in its normal form. Use the normalized "
+            f"version = {text!r} in pyproject.toml is not normalized. Use the normalized "
             f"form {str(version)!r}."
         )
     if not ref.startswith("refs/tags/"):
         raise Refused(
-            f"{ref} is not a tag. Releases are made of tags: git tag v{version} && "
+            f"{ref} is not a tag. Releases are made from tags: git tag v{version} && "
             f"git push origin v{version}"
         )
     if ref != f"refs/tags/v{version}":
@@ -49,7 +49,7 @@ def refuse_tag(
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
     if done.returncode == 1:
         raise Refused(
-            f"The commit of v{version} is not on {branch}. Merge it, then tag what {branch} has."
+            f"The commit of v{version} is not on {branch}. Merge it, then tag the merged commit."
         )
     if done.returncode:
         raise Refused(f"git cannot say whether v{version} is on {branch}: {done.stderr.strip()}")
@@ -60,7 +60,7 @@ def _version(project: Project, files: Sequence[Path]) -> Version:
         return read_release(files, project.name, project.version)[0].version
     if project.version is None:
         raise Refused(
-            "The version is dynamic, so the built files say it. Build, and name them after the "
-            "tag: s3index check-tag REF dist/*"
+            "The version is dynamic and comes from the built files. Build, then name them after "
+            "the tag: s3index check-tag REF dist/*"
         )
     return project.version

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Add, list and revoke readers' tokens of the edge on AWS.",
+    help="Manage readers' tokens for the edge on AWS.",
     epilog="Example: s3index token add alice-laptop",
 )
 
@@ -36,7 +36,10 @@ def _token_name(text: str) -> str:
 
 
 TokenName = Annotated[
-    str, typer.Argument(metavar="NAME", parser=_token_name, help="Who reads, from where.")
+    str,
+    typer.Argument(
+        metavar="NAME", parser=_token_name, help="Who reads from where, such as alice-laptop."
+    ),
 ]
 
 
@@ -44,10 +47,13 @@ TokenName = Annotated[
 def add_token(
     name: TokenName,
     expires: Annotated[
-        int | None, typer.Option(parser=_days, metavar="DAYS", help="Such as 90d; else never.")
+        int | None,
+        typer.Option(
+            parser=_days, metavar="DAYS", help="Days until it expires, such as 90d. Default: never."
+        ),
     ] = None,
 ) -> None:
-    """Make a token and print it, this once: only its digest is kept."""
+    """Create a token and print it once: only its digest is stored."""
     with output.refusals(), _tokens() as store:
         typer.echo(store.add(name, expires))
         typer.echo(
@@ -57,7 +63,7 @@ def add_token(
 
 @app.command("list", epilog="Example: s3index token list")
 def list_tokens() -> None:
-    """List the tokens by name, with the day on which each expires."""
+    """List the tokens by name, with their expiry dates."""
     with output.refusals(), _tokens() as store:
         for name, state in store.states():
             typer.echo(f"{shown(name)}  {state}")
@@ -65,7 +71,7 @@ def list_tokens() -> None:
 
 @app.command("revoke", epilog="Example: s3index token revoke alice-laptop")
 def revoke_token(name: TokenName) -> None:
-    """Revoke a token: within seconds it opens nothing."""
+    """Revoke a token: it stops working within seconds."""
     with output.refusals(), _tokens() as store:
         store.revoke(name)
         typer.echo(f"{name} is revoked.")

@@ -41,7 +41,7 @@ class Store:
         """
         state = self._state()
         if self._has(name):
-            raise Refused(f"There is a token {name}. Revoke it first, or choose another name.")
+            raise Refused(f"Token {name} already exists. Revoke it first, or choose another name.")
         token = f"{name}.{secrets.token_urlsafe(32)}"
         end = int((datetime.now(UTC) + timedelta(days)).timestamp()) if days else 0
         value = f"{sha256(token.encode()).hexdigest()} {end}"
@@ -65,7 +65,7 @@ class Store:
         """Take a token away; raises Refused if there is none of that name."""
         state = self._state()
         if not self._has(name):
-            raise Refused(f"There is no token {name}. `s3index token list` has them all.")
+            raise Refused(f"No token {name}. `s3index token list` shows all of them.")
         self.client.delete_key(KvsARN=self.arn, IfMatch=state, Key=name)
 
     def _state(self) -> str:

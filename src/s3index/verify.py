@@ -134,7 +134,7 @@ def _judge(one: Observed, index: Index, *, released: bool) -> None:
     files = audit.should_be(one, index)
     if one.missing and not files:
         if released:
-            one.lost.append(f"{key}: missing, and nothing says what it listed; bring it back")
+            one.lost.append(f"{key}: missing, and no claim says what it listed; restore it")
         elif one.listed and not one.claims:
             one.notes.append(f"{key}: a folder that is not a project's")
         return

@@ -1,6 +1,9 @@
 """The text on installing taken apart: blocks of commands, and commands within its sentences."""
 
 import re
+from pathlib import Path
+
+from tests.setup.locks import BENCH_LOCK
 
 
 def part(text: str, heading: str) -> str:
@@ -20,3 +23,10 @@ def blocks(text: str, heading: str, language: str = "sh") -> list[str]:
 def commands(text: str, heading: str) -> list[str]:
     """Return the commands of a client that stand in the sentences below a heading."""
     return re.findall(r"`((?:pip|uv|poetry) [^`]+)`", part(text, heading))
+
+
+def put_aws(folder: Path) -> None:
+    """Put AWS's command line into a folder, in the version that the benchmarks' lock names."""
+    tool = f"uv tool run --quiet --constraints '{BENCH_LOCK}' --from awscli aws"
+    (folder / "aws").write_text(f'#!/bin/sh\nexec {tool} "$@"\n')
+    (folder / "aws").chmod(0o755)

@@ -17,7 +17,7 @@ import pytest
 from tests.clients.clients import consumer
 from tests.commands import STUBS
 from tests.distributions import sdist, wheel
-from tests.docs.printed import blocks
+from tests.docs.printed import blocks, put_aws
 from tests.moving.indexes import OldIndex, serving
 from tests.moving.test_import import made
 from tests.publisher.test_tag import git
@@ -64,8 +64,7 @@ class Move:
         (self.root / "README.md").write_text("# Common\n")
         git(self.root, "init", "--quiet")
         git(self.root, "remote", "add", "origin", "git@github.com:acme/acme-common.git")
-        (folder / "aws").write_text('#!/bin/sh\nexec uv tool run --quiet --from awscli aws "$@"\n')
-        (folder / "aws").chmod(0o755)
+        put_aws(folder)
 
     def run(self, script: str, **settings: str) -> str:
         """Run a script as it is printed, but for names and addresses; return what it prints."""
@@ -138,7 +137,7 @@ def test_a_folder(s3: "S3Client", move: Move) -> None:
     (move.folder / "acme_common-0.0.1-py2.7.egg").touch()
     (move.folder / "acme-common-0.0.2.zip").touch()
     said = move.run(blocks(TEXT, FOLDER)[0].replace("acme-common*", "acme?common*"))
-    assert said.count("Left out: ") == 2
+    assert said.count("Skipped: ") == 2
     assert move.listed(s3) == {path.name for path in files}
 
 

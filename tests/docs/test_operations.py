@@ -22,6 +22,7 @@ from tests.template.baking import TEMPLATE, bake, run
 from tests.world import Library, at, objects, release, verified
 
 if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
 
 TEXT = (TEMPLATE / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -31,6 +32,7 @@ YANK = "## A release that must not be used"
 LOST = "## Lost or damaged pages"
 STORE = "## Another S3-compatible server"
 BY_HAND = "## Releasing by hand"
+STOLEN = "## What a stolen role can still do"
 SET_UP = "## First set-up of an organisation"
 BLOCKS = {
     SET_UP: 2,
@@ -43,12 +45,13 @@ BLOCKS = {
     YANK: 1,
     LEAK: 2,
     LOST: 1,
-    "## What a stolen role can still do": 0,
+    STOLEN: 1,
     "## What it costs": 0,
     STORE: 2,
     "## The same index on ordinary machines": 3,
 }
 FOLDER = "packages/devtools/acme-common/"
+ROLE = "s3index.devtools.acme-common"
 
 
 class Shell:
@@ -58,8 +61,7 @@ class Shell:
         """Bake the repository, and put `aws` onto the PATH."""
         self._library = library
         self.repository = bake(folder, starter="empty", bucket=library.index.bucket)
-        (folder / "aws").write_text('#!/bin/sh\nexec uv tool run --quiet --from awscli aws "$@"\n')
-        (folder / "aws").chmod(0o755)
+        put_aws(folder)
         self._settings = {
             "PATH": f"{folder}:{STUBS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "AWS_DEFAULT_REGION": library.index.region,
@@ -104,20 +106,30 @@ def test_releasing_by_hand_twice(shell: Shell) -> None:
         shell.run("poetry build")
 
 
-@pytest.mark.full
-def test_the_old_role_is_deleted(
-    endpoint: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def iam(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "IAMClient":
+    """Return IAM with a role as provision makes it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_IAM", endpoint)
     iam = boto3.client("iam", region_name="eu-central-1")
-    name = "s3index.devtools.acme-common"
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)
-    iam.put_role_policy(RoleName=name, PolicyName="s3index-publish", PolicyDocument=policy)
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=policy)
+    iam.put_role_policy(RoleName=ROLE, PolicyName="s3index-publish", PolicyDocument=policy)
+    return iam
+
+
+@pytest.mark.full
+def test_a_stolen_role_loses_its_rights(iam: "IAMClient", shell: Shell) -> None:
+    shell.run(*blocks(TEXT, STOLEN))
+    assert iam.list_role_policies(RoleName=ROLE)["PolicyNames"] == []
+    iam.delete_role(RoleName=ROLE)
+
+
+@pytest.mark.full
+def test_the_old_role_is_deleted(iam: "IAMClient", shell: Shell) -> None:
     shell.run(*blocks(TEXT, MOVE))
     with pytest.raises(iam.exceptions.NoSuchEntityException):
-        iam.get_role(RoleName=name)
+        iam.get_role(RoleName=ROLE)
 
 
 def keep_versions(s3: "S3Client", library: Library) -> None:

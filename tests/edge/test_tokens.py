@@ -52,7 +52,7 @@ def test_a_token_is_shown_once_and_only_its_digest_is_kept(service: Service) -> 
     assert run("revoke", "alice-laptop").stdout == "alice-laptop is revoked.\n"
     assert service.store.read() == {}
     gone = run("revoke", "alice-laptop")
-    assert (gone.exit_code, "There is no token alice-laptop." in gone.stderr) == (1, True)
+    assert (gone.exit_code, "No token alice-laptop." in gone.stderr) == (1, True)
 
 
 def test_tokens_end_and_are_listed(service: Service) -> None:

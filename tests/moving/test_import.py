@@ -77,7 +77,7 @@ def test_each_file_that_is_refused_has_a_line(
     unreadable = wheel(tmp_path, version="0.0.6", requires=("six>=1.*",))
     wrong = [broken, egg, lonely, stranger, unreadable]
     said = s3index(root, "import", *good, *wrong, exits=1).splitlines()
-    assert said[0] == "Error: Nothing was imported. These 5 files cannot be:"
+    assert said[0] == "Error: Nothing was imported. These 5 files cannot be imported:"
     for path in wrong:
         assert sum(path.name in line for line in said) == 1, (path, said)
     assert objects(s3, library.index) == {}
@@ -127,7 +127,7 @@ def test_a_release_with_other_bytes_is_refused(
     other = [wheel(tmp_path, version="0.1.0", body="x = 1"), *made(tmp_path, "0.0.1")]
     before = objects(s3, library.index)
     said = s3index(root, "import", *other, exits=1).splitlines()
-    assert said[0] == "Error: Nothing was imported. These releases cannot be:"
+    assert said[0] == "Error: Nothing was imported. These releases cannot be imported:"
     assert [line.split(" ")[2:4] for line in said[1:]] == [["acme-common", "0.1.0"]]
     assert objects(s3, library.index) == before
 
@@ -217,12 +217,12 @@ def test_a_digest_that_disagrees_is_refused_by_name(
     said[files[2]] = {"hashes": {"sha256": "0" * 64}}
     old.add("acme-common", said, json=as_json)
     told = s3index(root, "import", "--from", old.url, "--skip-unusable", exits=1)
-    assert told.startswith(f"Error: {files[2].name} cannot be had from 127.0.0.1")
+    assert told.startswith(f"Error: {files[2].name} could not be downloaded from 127.0.0.1")
     assert "0" * 64 in told
     said[files[2]] = {"hashes": {}}
     old.add("acme-common", said, json=as_json)
     told = s3index(root, "import", "--from", old.url, "--skip-unusable", exits=1)
-    assert told.startswith(f"Error: {files[2].name} cannot be had from 127.0.0.1")
+    assert told.startswith(f"Error: {files[2].name} could not be downloaded from 127.0.0.1")
     assert objects(s3, library.index) == {}
 
 
@@ -234,7 +234,7 @@ def test_an_index_that_fails_in_the_middle(
     third = f"/files/{files[2].name}"
     old.fails = lambda path: 500 if path == third else 0
     said = s3index(root, "import", "--from", old.url, exits=1)
-    assert said.startswith(f"Error: {files[2].name} cannot be had from 127.0.0.1")
+    assert said.startswith(f"Error: {files[2].name} could not be downloaded from 127.0.0.1")
     assert objects(s3, library.index) == {}
     old.asked.clear()
     # It recovers: two refusals are asked again.
@@ -252,9 +252,12 @@ def _times(old: OldIndex, path: str) -> int:
     ("body", "said"),
     [
         (None, "has no acme-common"),
-        (b"{", "Its page cannot be had"),
-        (b'{"meta": {"api-version": "9.0"}, "name": "a", "files": []}', "Its page cannot be had"),
-        (b'{"meta": {"api-version": "1.0"}, "name": "a", "files": []}', "There is nothing of"),
+        (b"{", "Its page could not be downloaded"),
+        (
+            b'{"meta": {"api-version": "9.0"}, "name": "a", "files": []}',
+            "Its page could not be downloaded",
+        ),
+        (b'{"meta": {"api-version": "1.0"}, "name": "a", "files": []}', "No releases of"),
         (b'{"meta": {"api-version": "1.0"}, "name": "a", "files": [{"filename": 1}]}', "Its page"),
     ],
 )
@@ -276,7 +279,7 @@ def test_filenames_are_no_paths(
     old.add("acme-common", said, json=True)
     told = s3index(root, "import", "--from", old.url, exits=1)
     assert "is not the filename of a wheel or sdist" in told
-    assert "acme_other-0.0.1.tar.gz is of acme-other, not of acme-common." in told
+    assert "acme_other-0.0.1.tar.gz belongs to acme-other, not to acme-common." in told
     assert not any(path.startswith("/files/") for path, _ in old.asked)
 
 
@@ -287,4 +290,4 @@ def test_wrong_usage(root: Path, arguments: tuple[str, ...]) -> None:
 
 def test_an_address_that_is_none(root: Path, library: Library) -> None:
     said = s3index(root, "import", "--from", "packages.acme.example/simple", exits=1)
-    assert said == "Error: The index's address has to start with http:// or https://.\n"
+    assert said == "Error: The index's address must start with http:// or https://.\n"

@@ -71,7 +71,7 @@ def changed(root: Path, answers: dict[str, str] = ANSWERS) -> tuple[list[init.Ch
 def test_readers_with_tokens(root: Path) -> None:
     options = [*OPTIONS, "--template", PIN, "--yes", "--access=token"]
     said = s3index(root, "init", *options, "--edge=", exits=1)
-    assert said == "Error: Nothing says what the edge is. Give it: --edge.\n"
+    assert said == "Error: The edge is not known. Add --edge.\n"
     said = s3index(root, "init", *options, "--edge=http://acme", exits=1)
     assert said.startswith("Error: edge 'http://acme': must be empty, or an address")
     s3index(root, "init", *options, "--edge=https://packages.acme.example")
@@ -193,7 +193,7 @@ def test_what_is_there_is_not_overwritten(root: Path) -> None:
     (root / "publish.py").write_text("print('mine')\n")
     found, notes = changed(root)
     assert not any(change.path.name == "publish.py" for change in found)
-    assert any("publish.py is there already" in note for note in notes)
+    assert any("publish.py already exists" in note for note in notes)
 
 
 def test_without_a_readme(root: Path) -> None:
@@ -210,7 +210,7 @@ def test_answers_are_held_to_the_template_s_rules(root: Path) -> None:
     assert "repository 'acme': must be owner/name" in said
     assert "region" in s3index(root, "init", "--team=data", "--bucket=acme-p", "--yes", exits=1)
     said = s3index(root, "init", *OPTIONS, "--template=acme@v1", "--yes", exits=1)
-    assert "is not an address and a whole commit" in said
+    assert "must be URL@COMMIT, with the full commit" in said
     assert not (root / "publish.py").exists()
 
 

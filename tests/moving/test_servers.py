@@ -71,6 +71,6 @@ def test_s3pypi(
     key, body = f"old/acme-common/{files[0].name}", files[0].read_bytes()
     s3.put_object(Bucket=bucket, Key=key, Body=body + b"x")
     said = s3index(root, "import", "--from", url, exits=1)
-    assert said.startswith(f"Error: {files[0].name} cannot be had from 127.0.0.1")
+    assert said.startswith(f"Error: {files[0].name} could not be downloaded from 127.0.0.1")
     s3.put_object(Bucket=bucket, Key=key, Body=body)
     brought(s3, library, root, url, files)

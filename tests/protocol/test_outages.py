@@ -137,7 +137,7 @@ def test_no_credentials(
 ) -> None:
     stand_in = serve(lambda _: None)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    assert refusal(library, wheel(tmp_path)) == f"There are no AWS credentials. {SIGN_IN}"
+    assert refusal(library, wheel(tmp_path)) == f"No AWS credentials found. {SIGN_IN}"
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert refusal(library, wheel(tmp_path)) == (
         "boto3 cannot be set up: The config profile (nobody) could not be found"
@@ -168,7 +168,8 @@ def test_a_web_page_in_place_of_s3(
     serve(lambda _: page)
     said = refusal(library, wheel(tmp_path))
     assert said == (
-        f"What answers for bucket {library.index.bucket} is not S3. Correct AWS_ENDPOINT_URL_S3, "
+        f"The server that answers for bucket {library.index.bucket} is not S3. Correct "
+        "AWS_ENDPOINT_URL_S3, "
         "or sign in to the network."
         if status == 200
         else f"GetObject on bucket {library.index.bucket} failed: 500 Internal Server Error"

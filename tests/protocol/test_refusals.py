@@ -95,13 +95,13 @@ OURS = (
     "but pyproject.toml says acme-common 0.1.0. Publish this repository's own release: without "
     "file names, `s3index publish` builds it into a folder of its own."
 )
-REBUILD = "which is not what its filename says. Build it again; do not rename distributions."
+REBUILD = "which does not match its filename. Build it again; do not rename distributions."
 MACOS = "cp312-cp312-macosx_11_0_arm64"
 ONE_METADATA = (
     "a wheel has one, in the .dist-info folder of its own project and version. Build it again."
 )
 BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
-    "no files": (lambda _: [], "There are no files to publish. Build first."),
+    "no files": (lambda _: [], "No files to publish. Build first."),
     "a file that is not there": (
         lambda folder: folder / WHEEL,
         f"{{folder}}/{WHEEL} is not a file. Build first, or name the files in dist/.",
@@ -116,8 +116,8 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
     ),
     "no distribution's name": (
         lambda folder: renamed(wheel(folder), "acme_common.whl"),
-        "Invalid wheel filename (wrong number of parts): 'acme_common'. Publish what was "
-        "built, under its name.",
+        "Invalid wheel filename (wrong number of parts): 'acme_common'. Publish the "
+        "built file under its own name.",
     ),
     "text under a wheel's name": (
         lambda folder: written(folder / WHEEL, b"notes"),
@@ -141,7 +141,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
     ),
     "a renamed sdist of another version": (
         lambda folder: renamed(sdist(folder, version="0.2.0"), SDIST),
-        f"{SDIST} says acme-common 0.2.0 in its core metadata, {REBUILD}",
+        f"{SDIST} has core metadata of acme-common 0.2.0, {REBUILD}",
     ),
     "another project's wheel": (
         lambda folder: wheel(folder, "acme-other"),
@@ -154,7 +154,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | list[Path]], str]] = {
     "wheels for one platform alone": (
         lambda folder: renamed(wheel(folder), f"acme_common-0.1.0-{MACOS}.whl"),
         f"acme_common-0.1.0-{MACOS}.whl installs on one platform only. Publish the sdist with it: "
-        "constraints.txt names one file of a release, which has to fit everywhere.",
+        "constraints.txt names one file of a release, and it must install everywhere.",
     ),
     "the same filename twice": (twice, "The same filename is given twice. Name each file once."),
 }
@@ -192,7 +192,7 @@ UNINSTALLABLE: dict[str, tuple[Mapping[str, str | bytes], str]] = {
     ),
     "more versions of Python than a page can say": (
         {INFO: saying("Requires-Python: >=3.11" + "".join(f",!=3.12.{n}" for n in range(99)))},
-        "says more than 500 characters of Requires-Python",
+        "has a Requires-Python of over 500 characters",
     ),
     "core metadata that is not UTF-8": (
         {INFO: saying("Summary: caf").encode() + b"\xe9"},
@@ -315,8 +315,8 @@ def test_pages_that_are_not_ours(
 ) -> None:
     s3.put_object(Bucket=library.index.bucket, Key=key, Body=body)
     said = (
-        f"The object '{key}' was not written by this publisher: .+ Nothing was changed; look at "
-        "it, then an administrator's `s3index repair` rebuilds it."
+        f"The object '{key}' was not written by this publisher: .+ Nothing was changed. Inspect "
+        "it, then run `s3index repair` as an administrator to rebuild it."
     )
     assert re.fullmatch(said, refusal(library, wheel(tmp_path)))
     with pytest.raises(Refused, match=said):
@@ -339,8 +339,8 @@ def test_a_page_that_was_lost(
     before = objects(s3, library.index)
     wire.seen.clear()
     assert refusal(at(library, "0.3.0"), wheel(tmp_path, version="0.3.0")) == (
-        f"The page at {FOLDER} is lost or was put back to an older state: other objects know "
-        "a newer one. An administrator's `s3index repair` rebuilds it."
+        f"The page at {FOLDER} was lost or reverted to an older state: other objects refer "
+        "to a newer one. Run `s3index repair` as an administrator to rebuild it."
     )
     assert wire.puts() == []
     assert objects(s3, library.index) == before
@@ -376,7 +376,7 @@ def test_other_bytes(
     if cut_off:
         assert said.startswith(
             "acme-common 0.1.0 was claimed by tests from commit 0123456789abcdef at "
-            "2026-01-02T03:04:05Z by a build with other files, and a release never changes:\n"
+            "2026-01-02T03:04:05Z for other files, and a release never changes:\n"
         )
         for name in (WHEEL, SDIST):
             assert f"\n  {name} {hashlib.sha256(before[FOLDER + name]).hexdigest()}\n" in said
@@ -474,15 +474,15 @@ COMMANDS: dict[str, tuple[Callable[["S3Client", Library, Path], Path], dict[str,
     "no credentials": (
         lambda _, __, folder: wheel(folder),
         {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
-        "There are no AWS credentials. Sign in (`aws sso login`, or set AWS_PROFILE), then run it "
+        "No AWS credentials found. Sign in (`aws sso login`, or set AWS_PROFILE), then run it "
         "again.",
     ),
     "a page that is not JSON": (
         lambda s3, library, folder: with_page(s3, library, wheel(folder)),
         {},
         f"The object '{FOLDER}' was not written by this publisher: JSON is malformed: invalid "
-        "character (byte 0). Nothing was changed; look at it, then an administrator's `s3index "
-        "repair` rebuilds it.",
+        "character (byte 0). Nothing was changed. Inspect it, then run `s3index repair` "
+        "as an administrator to rebuild it.",
     ),
     "other bytes": (
         lambda _, library, folder: released_with_other_bytes(library, folder),

@@ -70,7 +70,7 @@ def test_keys(capsys: pytest.CaptureFixture[str]) -> None:
         bucket.overwrite(PAGE + name, b"")
     output.verified(carry_out(verify(INDEX), bucket.perform))
     lines = capsys.readouterr().out.splitlines()
-    assert f"Note: {PAGE}x\\n::error::y: nothing that this publisher writes" in lines
+    assert f"Note: {PAGE}x\\n::error::y: not managed by s3index" in lines
     assert all(map(str.isprintable, lines))
     assert not any(line.startswith("::") for line in lines)
     assert len(lines) == 4

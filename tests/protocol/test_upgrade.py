@@ -165,7 +165,7 @@ def test_a_page_that_cannot_be_read_is_not_emptied(bucket: MemoryBucket) -> None
     body = bucket.objects[PAGE].replace(b'"it leaks"', b'"it\\nleaks"')
     bucket.overwrite(PAGE, body)
     left = carry_out(repair(INDEX), bucket.perform)
-    assert left == [f"{PAGE}: nothing says what it listed; bring its earlier version back"]
+    assert left == [f"{PAGE}: no claim says what it listed; restore its earlier version"]
     assert bucket.objects[PAGE] == body
     assert b"acme-common <0" in bucket.objects[INDEX.constraints]
 

@@ -196,7 +196,7 @@ def test_a_file_replaced_behind_our_back(
     replaced(WHEEL, other.read_bytes())(s3, published.index.bucket)
     [line] = findings(published)
     assert line.startswith(f"{WHEEL}: released with SHA-256 ")
-    assert line.endswith(f"stored is {digest(other)}; bring the object's earlier version back")
+    assert line.endswith(f"stored with {digest(other)}; restore the object's earlier version")
     assert repaired(published) == [line]
     # It stays listed with the digest that was released, so that clients refuse it.
     assert findings(published) == [line]
@@ -216,8 +216,8 @@ def test_what_is_not_a_release(s3: "S3Client", published: Library) -> None:
     replaced(f"{FOLDER}notes.txt")(s3, published.index.bucket)
     replaced(f"{FOLDER}acme_common-0.3.0.tar.gz")(s3, published.index.bucket)
     expected = [
-        f"{FOLDER}notes.txt: nothing that this publisher writes",
-        f"{FOLDER}acme_common-0.3.0.tar.gz: stored, but part of no release",
+        f"{FOLDER}notes.txt: not managed by s3index",
+        f"{FOLDER}acme_common-0.3.0.tar.gz: stored, but not part of a release",
     ]
     before = objects(s3, published.index)
     for _ in range(2):

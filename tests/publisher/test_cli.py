@@ -43,7 +43,7 @@ DERIVED = [
     "dumb-pypi/feed.xml",
 ]
 PLAN = ["  " + key for key in (CLAIM, WHEEL, f"{WHEEL}.metadata", SDIST)]
-FOLLOWS = ["and bring up to date:", *("  " + key for key in DERIVED)]
+FOLLOWS = ["and refresh:", *("  " + key for key in DERIVED)]
 
 
 PATH = os.pathsep.join([str(commands.STUBS), str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -138,7 +138,7 @@ def test_publish_ends_with_what_to_do_next(repository: Library) -> None:
         with urllib.request.urlopen(address) as shown:
             assert shown.headers["Content-Type"] == "text/html; charset=utf-8"
     again = s3index("publish", *dist(repository)).lines[0]
-    assert again == "Already published, nothing was changed: acme-common 0.1.0 (2 files)."
+    assert again == "Already published, nothing changed: acme-common 0.1.0 (2 files)."
 
 
 def test_content_types_and_caching(s3: "S3Client", repository: Library) -> None:
@@ -200,7 +200,7 @@ def test_a_build_that_fails_is_shown(repository: Library) -> None:
     (buildable(repository) / "acme_common.py").unlink()
     said = s3index("publish", exits=1)
     first, *rest = said.stderr.splitlines()
-    assert first == "Error: `poetry build` failed; correct what it says, then run it again:"
+    assert first == "Error: `poetry build` failed. Fix what it reports, then run it again:"
     assert "No file/folder found for package acme-common" in " ".join(rest)
 
 
@@ -271,7 +271,7 @@ def test_a_dry_run_shows_every_key_and_writes_nothing(s3: "S3Client", repository
     assert objects(s3, repository.index) == {}
     publish(repository)
     assert set(objects(s3, repository.index)) == {line.strip() for line in shown[1:]} - {
-        "and bring up to date:"
+        "and refresh:"
     }
 
 
@@ -290,7 +290,7 @@ def test_a_dry_run_of_what_is_released(s3: "S3Client", repository: Library) -> N
     publish(repository)
     before = objects(s3, repository.index)
     shown = s3index("publish", "--dry-run", *dist(repository)).stdout
-    assert shown == "Released already: a publish would change no file.\n"
+    assert shown == "Already released: publishing would not change any file.\n"
     assert objects(s3, repository.index) == before
 
 
@@ -319,7 +319,7 @@ def test_a_dry_run_without_credentials_checks_the_files(repository: Library) -> 
     said = s3index("publish", "--dry-run", *dist(repository), env=nobody)
     first, heading, *rest = said.lines
     assert first.startswith(
-        "The bucket was not read, only the files were checked: There are no AWS credentials."
+        "The bucket was not read, only the files were checked: No AWS credentials found."
     )
     assert [heading, *rest] == [f"Would create in s3://{repository.index.bucket}:", *PLAN, *FOLLOWS]
     (repository.root / "dist" / "acme_common-0.1.0.tar.gz").write_bytes(b"damaged")
@@ -327,7 +327,7 @@ def test_a_dry_run_without_credentials_checks_the_files(repository: Library) -> 
     assert said.stderr.startswith("Error: acme_common-0.1.0.tar.gz is not an intact sdist")
     (repository.root / "dist" / "acme_common-0.1.0.tar.gz").unlink()
     said = s3index("publish", *dist(repository), exits=1, env=nobody)
-    assert said.stderr.startswith("Error: There are no AWS credentials.")
+    assert said.stderr.startswith("Error: No AWS credentials found.")
 
 
 @pytest.mark.parametrize(
@@ -379,14 +379,14 @@ def test_verify_prints_notes_and_exits_with_1_on_findings_alone(
     left = "packages/devtools/acme-common/acme_common-0.2.0.tar.gz"
     s3.put_object(Bucket=bucket, Key=left, Body=b"an upload that was abandoned")
     assert s3index("verify", "--deep").lines == [
-        f"Note: {left}: stored, but part of no release",
+        f"Note: {left}: stored, but not part of a release",
         "Index and bucket match.",
     ]
     s3.delete_object(Bucket=bucket, Key="packages/devtools/constraints.txt")
     assert s3index("verify", exits=1).lines == [
-        f"Note: {left}: stored, but part of no release",
+        f"Note: {left}: stored, but not part of a release",
         "packages/devtools/constraints.txt: missing",
-        "1 finding. An administrator's `s3index repair` mends what can be mended.",
+        "1 finding. Run `s3index repair` as an administrator to fix what can be fixed.",
     ]
     s3.delete_object(Bucket=bucket, Key="simple/acme-common/")
     assert s3index("verify", exits=1).lines[-1].startswith("2 findings. ")
@@ -466,7 +466,9 @@ def test_preview_without_moto_says_what_to_install(
 
 def test_check_tag(repository: Library) -> None:
     said = s3index("check-tag", "refs/heads/main", exits=1)
-    assert said.stderr.startswith("Error: refs/heads/main is not a tag. Releases are made of tags")
+    assert said.stderr.startswith(
+        "Error: refs/heads/main is not a tag. Releases are made from tags"
+    )
 
 
 @pytest.mark.parametrize(

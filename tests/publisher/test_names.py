@@ -107,9 +107,9 @@ def test_a_first_release_is_told_of_a_taken_name(
     with hostile(tmp_path, "acme-common") as stranger:
         pip_asks(stranger.url, monkeypatch)
         assert publish(library, tmp_path, "0.1.0") == (
-            "Warning: the index that pip uses has a project acme-common, too; installing "
-            "without the commands above gets that one.\nRename yours while nobody depends on it: "
-            "put your organisation in front of name in pyproject.toml.\n"
+            "Warning: the index that pip uses also has a project acme-common. "
+            "Installing without the commands above gets that one.\nRename yours while nobody "
+            "depends on it: in pyproject.toml, put your organisation in front of its name.\n"
         )
         assert stranger.asked == ["/simple/acme-common/"]
         assert publish(library, tmp_path, "0.1.0") == ""

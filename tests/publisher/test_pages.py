@@ -372,7 +372,7 @@ def test_what_is_wrong_is_one_printable_line() -> None:
     text = str(caught.value)
     assert text.isprintable()
     assert len(text) < 600
-    assert "repair` rebuilds it" in text
+    assert "repair` as an administrator to rebuild it" in text
 
 
 @pytest.mark.parametrize("value", [True, False, {"sha256": "1" * 64}, {}])

@@ -117,7 +117,7 @@ def test_a_project_is_finished(
     said = capsys.readouterr().out
     assert said.startswith("\nacme-common is ready. Next:\n")
     assert "    poetry run pytest\n" in said
-    assert "\nNote: publish.py takes the publisher from file:///" in said
+    assert "\nNote: publish.py installs the publisher from file:///" in said
 
 
 def written(project: Path) -> None:
@@ -142,7 +142,7 @@ def test_without_git_the_project_is_whole_and_says_what_to_do(
         (tmp_path / "bin" / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert hook("post_gen_project") == 0
-    assert capsys.readouterr().out.startswith(f"No git repository was made ({said}")
+    assert capsys.readouterr().out.startswith(f"No git repository was created ({said}")
 
 
 def test_cruft_renders_for_an_update_without_a_repository(

@@ -326,7 +326,7 @@ def test_a_refusal_ends_with_the_command_that_asks_again(tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (1, "")
     *problems, empty, label, _, again = done.stderr.splitlines()
     assert [problem.split()[0] for problem in problems] == ["project_slug", "package_name", "team"]
-    assert (empty, label) == ("", "To answer again, with what was good filled in:")
+    assert (empty, label) == ("", "To answer again, with the valid answers filled in:")
     words = shlex.split(again)
     assert words[:5] == ["python", "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
     good = dict(word.split("=", 1) for word in words[5:])
@@ -523,7 +523,10 @@ def test_project_without_git_is_a_hint_not_a_failure(
     monkeypatch.setenv("PATH", str(tmp_path))
     project = bake(tmp_path / "out")
     hint, *_ = capfd.readouterr().out.splitlines()
-    assert hint == f"No git repository was made ({reason}); later: git init && git add --all"
+    assert (
+        hint
+        == f"No git repository was created ({reason}). To create one: git init && git add --all"
+    )
     assert (project / "pyproject.toml").exists()
 
 

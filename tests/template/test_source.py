@@ -159,7 +159,7 @@ def test_cookiecutter_with_an_address(world: World, asked: str, url: str) -> Non
         assert "Note: " not in said
     else:
         assert action == f"umbra/s3-lib-template@{world.new} # v1.0.0"
-        assert f"Note: The workflows take the publisher from {action}: GitHub must " in said
+        assert f"Note: The workflows install the publisher from {action}, which must " in said
 
 
 @pytest.mark.parametrize("checkout", [pytest.param("v0.9.0", marks=full), "commit"])
@@ -193,7 +193,7 @@ def test_a_clone_that_is_not_pushed_is_named_by_its_folder(world: World) -> None
     (folder / "CHANGELOG.md").write_text("mine")
     said = world.cookiecutter(str(folder))
     assert world.written()[0] == f"s3index @ git+{GITHUB}@{world.new}"
-    assert "Note: The template has changes that are not committed: " in said
+    assert "Note: The template has uncommitted changes, " in said
 
     world.git(folder, "commit", "--quiet", "--all", "--message", "Mine")
     world.git(folder, "tag", "v1.1.0")
@@ -205,7 +205,10 @@ def test_a_clone_that_is_not_pushed_is_named_by_its_folder(world: World) -> None
         f"s3index @ git+{address}@{mine}",
         f"acme/s3-lib-template@{mine} # v1.1.0",
     )
-    assert f"Note: publish.py takes the publisher from {address}, on this machine alone: " in said
+    assert (
+        f"Note: publish.py installs the publisher from {address}, which only this machine has: "
+        in said
+    )
     assert "not committed" not in said
 
 
@@ -214,8 +217,8 @@ def test_a_folder_that_nobody_else_has(world: World) -> None:
     requirement, action = world.written()
     assert requirement == f"s3index @ git+file://{world.template}@{world.new}"
     assert action == f"acme/s3-lib-template@{world.new} # v1.0.0"
-    assert "on this machine alone" in said
-    assert f"from {action}: GitHub must have that." in said
+    assert "which only this machine has" in said
+    assert f"from {action}, which must exist on GitHub." in said
 
 
 def test_a_folder_without_git(world: World) -> None:
@@ -224,7 +227,7 @@ def test_a_folder_without_git(world: World) -> None:
     requirement, action = world.written()
     assert requirement == f"s3index @ file://{world.template}"
     assert action == "acme/s3-lib-template@COMMIT"
-    assert "on this machine alone" in said
+    assert "which only this machine has" in said
 
 
 def test_an_archive_has_no_commit(world: World) -> None:
@@ -236,7 +239,7 @@ def test_an_archive_has_no_commit(world: World) -> None:
             archive.write(file, f"s3-lib-template/{file.relative_to(world.template)}")
     said = world.cookiecutter(str(path))
     assert world.written() == (f"s3index @ git+{GITHUB}@COMMIT", "acme/s3-lib-template@COMMIT")
-    assert "put it in place of COMMIT in publish.py and in .github/workflows." in said
+    assert "Replace COMMIT with it in publish.py and in .github/workflows." in said
 
 
 def test_a_fork_fixes_its_address(world: World) -> None:
@@ -275,7 +278,7 @@ def test_cruft_with_an_address(world: World) -> None:
 def test_cruft_with_a_folder(world: World) -> None:
     said = world.cruft(str(world.template))
     assert world.written()[0] == f"s3index @ git+file://{world.template}@{world.new}"
-    assert "on this machine alone" in said
+    assert "which only this machine has" in said
     shutil.rmtree(world.folder / "made")
     world.cruft(str(world.clone("pushed")))
     assert world.written()[0] == f"s3index @ git+{GITHUB}@{world.new}"
