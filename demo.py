@@ -1,4 +1,4 @@
-"""From the questions to an installed release, on this machine alone: what `make demo` runs."""
+"""Go from the template's questions to an installed release, all on this machine: `make demo`."""
 
 import os
 import re
@@ -39,7 +39,7 @@ print(f"acme-common {version('acme-common')}: {seen}")
 
 def main() -> None:
     """Bake acme-common, publish two versions, install the newest one and use it."""
-    # A shell ignores it for what it starts in the background; the preview would never stop.
+    # A shell starts background jobs with SIGINT ignored; the preview would never stop.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="s3-lib-template-") as folder:
         home = Path(folder)
@@ -64,12 +64,12 @@ def main() -> None:
 
 
 def say(line: str) -> None:
-    """Print one line at once."""
+    """Print one line and flush it."""
     print(line, flush=True)
 
 
 def run(command: list[str], cwd: Path, environment: dict[str, str] | None = None) -> str:
-    """Run a command and return what it printed; end the demo with its output if it fails."""
+    """Run a command and return its stdout; exit with its output if it fails."""
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -79,10 +79,10 @@ def run(command: list[str], cwd: Path, environment: dict[str, str] | None = None
 
 
 def bake(home: Path) -> Path:
-    """Generate the repository with the answers above and the defaults for the rest."""
+    """Generate the repository from ANSWERS, with the defaults for the rest."""
     settings = home / "cookiecutter.yaml"
     settings.write_text(f"cookiecutters_dir: {home / 'templates'}\nreplay_dir: {home / 'replay'}\n")
-    # The hook's closing words are for a person who goes on by hand.
+    # The output is not shown: the hook's closing message is for someone who continues by hand.
     command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
     command += ["--config-file", str(settings), "--output-dir", str(home)]
     run(command + [f"{key}={value}" for key, value in ANSWERS.items()], home)
@@ -131,7 +131,7 @@ def preview(library: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def virtual_environment(folder: Path) -> Path:
-    """Make a virtual environment with pip in it; return its interpreter."""
+    """Create a virtual environment with pip; return its interpreter."""
     venv.create(folder, with_pip=True)
     return folder / "bin" / "python"
 

@@ -1,13 +1,13 @@
-"""Bring a folder to what the bucket holds: `python mirror.py acme-packages /srv/packages`.
+"""Mirror the index in a bucket to a folder: `python mirror.py acme-packages /srv/packages`.
 
-For a web server on a machine of its own; docs/operations.md shows one. Needs boto3, and the right
-to read and to list the bucket. Run it from a timer; it can be stopped at any time.
+For a web server on its own machine; docs/operations.md shows one. Needs boto3 and permission to
+read and list the bucket. Run it from a timer; it can be interrupted at any time.
 
-It copies what clients and people read. Anything else, which a publisher would not have put there,
-is named on stderr and skipped; the exit code is then 1, and the rest is copied all the same.
+Only objects that clients or people read are copied. Any other key, which no publisher would have
+written, is reported on stderr and skipped; the rest is still copied, and the exit code is 1.
 
-A file system cannot hold an object `x/` beside a folder `x/`: such a page is kept in the folder, as
-index.json, or as page.html where pages are HTML.
+A file system cannot hold both an object `x/` and a folder `x/`: such a page is stored in the folder
+as index.json, or as page.html where pages are HTML.
 """
 
 import re
@@ -39,16 +39,16 @@ LEFT_OUT = re.compile(
     rf"packages/{NAME}/{NAME}/release-[a-z0-9.+!]+\.json"
     rf"|dumb-pypi/{NAME}/index/(simple/(index\.html)?|pypi/{NAME}/json)"
 )
-"""Claims, which only publishers read, and lists of s3index 0.2.0, which nobody reads."""
+"""Claims, which only publishers read, and s3index 0.2.0's lists, which nothing reads."""
 LONGEST = 250
-"""Characters in a name that most file systems take, with `.part` at its end."""
+"""The longest name, in characters, that most file systems accept with `.part` appended."""
 
 
 def main(bucket: str, folder: Path) -> bool:
-    """Fetch what is new or has changed, remove what is gone; return whether nothing was skipped."""
+    """Fetch new and changed objects, remove deleted ones; return whether nothing was skipped."""
     s3 = boto3.client("s3")
     skipped: dict[str, str] = {}
-    # Pages are read before files are listed: what a page names was in the bucket before it.
+    # Read pages before listing files: a file is in the bucket before a page names it.
     pages = {}
     for path, item in stored(s3, bucket, skipped).items():
         with skipping(item["Key"], skipped):
@@ -71,14 +71,14 @@ def main(bucket: str, folder: Path) -> bool:
     for path in gone:
         (folder / path).unlink()
     for key, reason in skipped.items():
-        # As Python writes it: a key can hold line breaks and a terminal's control sequences.
+        # As its repr: a key can contain line breaks and terminal control sequences.
         print(f"Skipped {key!r}: {reason}", file=sys.stderr)
     print(f"{len(fetched)} files and {len(changed)} pages fetched, {len(gone)} removed.")
     return not skipped
 
 
 def stored(s3: "S3Client", bucket: str, skipped: dict[str, str]) -> dict[str, "ObjectTypeDef"]:
-    """Return what the bucket holds, by the path in the folder that it has or will have."""
+    """Return the bucket's objects by the path that each has, or will have, in the folder."""
     found = {}
     for prefix, index in INDEXES.items():
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -95,7 +95,7 @@ def stored(s3: "S3Client", bucket: str, skipped: dict[str, str]) -> dict[str, "O
 
 @contextmanager
 def skipping(key: str, skipped: dict[str, str]) -> Iterator[None]:
-    """Note an object that cannot be read or kept, and go on with the next."""
+    """Record an object that cannot be read or stored, and continue with the next."""
     try:
         yield
     except (ClientError, OSError) as error:
@@ -109,12 +109,12 @@ def local(folder: Path) -> set[str]:
 
 
 def digest(path: Path) -> str:
-    """Return a file's MD5, which is its ETag on S3; another ETag only means one more download."""
+    """Return a file's MD5, normally its ETag on S3; any other ETag only costs a download."""
     return md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else ""
 
 
 def write(path: Path, parts: Iterable[bytes]) -> None:
-    """Put a file in place all at once, so that nobody is served half of it."""
+    """Replace a file atomically, so that nobody is served half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f"{path.name}.part")
     with half.open("wb") as file:

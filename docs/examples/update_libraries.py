@@ -1,14 +1,14 @@
-"""Open a pull request with a version of the template in each of an organisation's libraries.
+"""Open a pull request with a template version in each of an organisation's libraries.
 
     python update_libraries.py acme v1.1.0
 
-A library is a repository of the owner that has the topic `s3index` and was made with cruft. A pull
-request whose changes meet the library's own is a draft and names the files. Run again, it goes on:
-a library that has the version, or the branch, is left as it is.
+A library is one of the owner's repositories that has the topic `s3index` and was made with cruft.
+A pull request that conflicts with the library's own changes is a draft and names the files. A
+second run continues the first: it skips libraries that have the version or its branch.
 
-Needs git, cruft, and gh with a login that may write to the libraries and to their workflows. In a
-workflow of the template's own repository, started by its tags, that login is a GitHub App's token:
-GITHUB_TOKEN reaches no other repository.
+Needs git, cruft, and gh with a login that may write to the libraries and their workflows. In a
+workflow of the template's own repository, triggered by its tags, use a GitHub App's token:
+GITHUB_TOKEN cannot access other repositories.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ from pathlib import Path
 
 
 def main(owner: str, version: str) -> int:
-    """Update every library; return 1 if one could not be, else 0."""
+    """Update every library; return 1 if any update failed, else 0."""
     listed = ["gh", "repo", "list", owner, "--topic", "s3index", "--no-archived", "--limit", "1000"]
     names = run([*listed, "--json", "nameWithOwner", "--jq", ".[].nameWithOwner"]).split()
     failed = 0
@@ -34,7 +34,7 @@ def main(owner: str, version: str) -> int:
 
 
 def update(name: str, version: str, folder: Path) -> str:
-    """Bring one library to a version of the template; return what became of it."""
+    """Update one library to a version of the template; return a description of the outcome."""
     run(["gh", "repo", "clone", name, str(folder), "--", "--quiet"])
     if not (folder / ".cruft.json").exists():
         return "not made with cruft, left as it is"
@@ -61,7 +61,7 @@ def update(name: str, version: str, folder: Path) -> str:
 
 
 def run(command: Sequence[str], folder: Path | None = None) -> str:
-    """Run a command and return what it printed; raises CalledProcessError if it fails."""
+    """Run a command and return its stdout; raise CalledProcessError if it fails."""
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     return done.stdout
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.commands import STUBS
 from tests.distributions import sdist, wheel
-from tests.docs.printed import blocks, part
+from tests.docs.printed import blocks, part, put_aws
 from tests.protocol.failing import fails
 from tests.protocol.standin import StandIn
 from tests.template.baking import TEMPLATE, bake, run
