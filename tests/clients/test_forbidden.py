@@ -1,25 +1,30 @@
 """A store that says 403 where there is nothing, and the ways to install that we print.
 
 acme-common depends on acme-core, which is private, and on from-pypi, which only PyPI has. PyPI is
-hostile: it offers our names, too. `forbidden` has who sees which answer of the store.
+hostile: it offers our names, too.
+
+AWS answers a reader without s3:ListBucket with 403 AccessDenied where others get 404 NoSuchKey, so
+that the reader does not learn which keys exist (Amazon S3 API Reference, GetObject, "Permissions").
+moto answers everybody with 404, so a stand-in between readers and moto changes its answers.
 """
 
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from s3index import install
 from s3index.settings import LIST
 from tests.clients.clients import Consumer, consumer
-from tests.clients.forbidden import denied, listed, readers, unlisted
 from tests.clients.hostile import Hostile, hostile
 from tests.distributions import wheel
 from tests.protocol.failing import fails
-from tests.protocol.standin import Answer
+from tests.protocol.standin import Answer, Seen, error, forward, standing_in
 from tests.world import Library, at, release
 
 pytestmark = pytest.mark.full
@@ -28,6 +33,34 @@ STOPPED = "returned a 403 Forbidden error, but uv received a successful response
 REMEDY = "consider adding `ignore-error-codes = [403]` to the index's `[[tool.uv.index]]` entry"
 NAME = "acme-packages"
 AUTHORIZATION = f"Source ({NAME}): Authorization error accessing "
+
+
+def listed(answer: Answer) -> Answer:
+    """Answer a reader with s3:ListBucket: 404 for what is not there."""
+    return answer
+
+
+def unlisted(answer: Answer) -> Answer:
+    """Answer a reader without s3:ListBucket: 403 for what is not there."""
+    return denied(answer) if answer.status == 404 else answer
+
+
+def denied(answer: Answer) -> Answer:
+    """Answer a reader without any right."""
+    return error(403, "AccessDenied", "Access Denied")
+
+
+@contextmanager
+def readers(library: Library, answered: Callable[[Answer], Answer]) -> Iterator[Library]:
+    """Answer the bucket's readers so until the block ends; yield the library as they see it."""
+    index = library.index
+    endpoint = index.endpoint or ""
+
+    def rule(seen: Seen) -> Answer:
+        return answered(forward(endpoint, f"/{index.bucket}/{quote(seen.key)}", seen))
+
+    with standing_in(rule, endpoint) as stand_in:
+        yield replace(library, index=replace(index, url=f"{stand_in.url}/{index.bucket}"))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ functions of docs/examples/edge.yaml (tests.edge.cloudfront).
 import base64
 import http.client
 import json
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +29,6 @@ from tests.clients.web import certificate, free_port
 from tests.distributions import wheel
 from tests.edge.cloudfront import cloudfront
 from tests.edge.nginx import nginx, token_line
-from tests.edge.origins import FAULTS, failing
 from tests.edge.store import Store
 from tests.world import Library, release
 
@@ -38,6 +40,53 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.full
 TOKEN = "reader.a-token-of-the-tests"
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
+
+
+FAULTS = ("400", "403", "429", "500", "503", "hangs", "closes", "refuses", "half a page")
+
+
+@contextmanager
+def failing(fault: str) -> Iterator[str]:
+    """Run a bucket with one of FAULTS; yields its address."""
+    if fault == "refuses":
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            yield f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        return
+    done = Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if fault.isdigit():
+                self.send_error(int(fault))
+            elif fault == "hangs":
+                done.wait(20)
+            elif fault == "half a page":
+                self.send_response(200)
+                self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b'{"meta":')
+            self.close_connection = True
+
+        do_HEAD = do_GET  # noqa: N815 (the name that http.server looks for)
+
+        def log_message(self, *arguments: object) -> None:
+            """Keep the tests' output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        done.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @dataclass(frozen=True)
