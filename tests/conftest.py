@@ -16,6 +16,7 @@ import boto3
 import botocore.loaders
 import botocore.session
 import dumb_pypi.main
+import hypothesis
 import jinja2
 import jinja2.bccache
 import pytest
@@ -40,6 +41,9 @@ def pytest_configure() -> None:
     client and every page: half of a test's time.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long a case takes says how busy the machine is.
+    hypothesis.settings.register_profile("tests", deadline=None)
+    hypothesis.settings.load_profile("tests")
     create = functools.cache(botocore.loaders.create_loader)
     botocore.session.create_loader = create
     environment = functools.partial(jinja2.Environment, bytecode_cache=_Compiled())

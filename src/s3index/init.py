@@ -1,7 +1,7 @@
-"""What `s3index init` adds to an existing repository: settings, publish.py, workflows, README.
+"""Add settings, publish.py, workflows and a README section to a repository: `s3index init`.
 
-The files and the rules for answers are the template's own: in an installed publisher they lie in
-`template/`, in a checkout where cookiecutter takes them from.
+The files and the rules for answers are the template's own: in an installed publisher they are in
+`template/`, in a checkout where cookiecutter reads them.
 """
 
 import difflib
@@ -28,27 +28,27 @@ HERE = Path(__file__).parent
 TEMPLATE = HERE / "template" if (HERE / "template").is_dir() else HERE.parents[1]
 FILES = TEMPLATE / "{{cookiecutter.project_slug}}"
 WORKFLOWS = {"ci.yml": "s3index-build.yml", "release.yml": "s3index-release.yml"}
-"""The template's workflows, and what they are called here, where others may be."""
+"""The template's workflows, and their names here, chosen not to clash with existing ones."""
 QUESTIONS = {
     "team": "Team, the prefix of its index in the bucket",
     "bucket": "S3 bucket of the index",
     "region": "AWS region of the bucket",
     "access": "Who may install from the index",
-    "edge": "Address of the edge that asks for tokens, https://…",
+    "edge": "Address of the edge that has PyPI behind it, https://…",
     "repository": "Repository on GitHub, as owner/name",
 }
 
 
 @dataclass(frozen=True)
 class Change:
-    """A file of the repository as it is (None if it is not there) and as it would be."""
+    """A file of the repository, before (None if it does not exist) and after."""
 
     path: Path
     old: str | None
     new: str
 
     def write(self) -> None:
-        """Write it."""
+        """Write the new text."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_bytes(self.new.encode())
 
@@ -62,7 +62,7 @@ class Change:
 
 
 def known(root: Path) -> dict[str, str]:
-    """Return the answers that pyproject.toml and git have already."""
+    """Return the answers that pyproject.toml and git already have."""
     document = read(root)
     settings = _table(_table(document, "tool"), "s3index")
     found = {key: str(settings[key]) for key in QUESTIONS if key in settings}
@@ -77,7 +77,7 @@ def known(root: Path) -> dict[str, str]:
 
 
 def problems(answers: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with answers, a line each, by the template's own rules."""
+    """Return a line for each problem with the answers, by the template's own rules."""
     owner = answers["repository"].partition("/")[0]
     said = _hook("pre_gen_project").problems({**answers, "github_owner": owner})
     wrong = [line for line in said if line.partition(" ")[0] in {*answers, "github_owner"}]
@@ -89,10 +89,10 @@ def problems(answers: Mapping[str, str]) -> list[str]:
 def changes(
     project: Project, answers: Mapping[str, str], template: str
 ) -> tuple[list[Change], list[str]]:
-    """Return what a repository lacks, and what its owner has to know.
+    """Return the changes that a repository needs, and notes for its owner.
 
-    `template` is the address and commit of the template, joined by an @; empty means those that
-    this publisher was installed from. Files that are there stay as they are.
+    `template` is the template's URL and commit, joined by @; empty means those that this publisher
+    was installed from. An existing publish.py or workflow stays as it is.
     """
     root, notes = project.root, list[str]()
     document = read(root)
@@ -112,7 +112,7 @@ def changes(
 
 
 def _settings(root: Path, answers: Mapping[str, str]) -> Change:
-    """Return pyproject.toml with what `[tool.s3index]` and `[project.urls]` lack."""
+    """Return pyproject.toml with missing `[tool.s3index]` and `[project.urls]` entries added."""
     path = root / "pyproject.toml"
     text = path.read_bytes().decode()
     document: Any = tomlkit.parse(text)
@@ -149,7 +149,7 @@ def _files(
     template: str,
     notes: list[str],
 ) -> Iterator[Change]:
-    """Return the template's publish.py and workflows, filled in as its hook does it."""
+    """Yield the template's publish.py and workflows, filled in by its hook."""
     hook, owner = _hook("post_gen_project"), answers["repository"].partition("/")[0]
     source = _template(hook, template, owner)
     notes += source.notes(owner)
@@ -168,7 +168,7 @@ def _files(
         shutil.copytree(FILES / ".github/workflows", copied / ".github/workflows")
         shutil.copy(FILES / "publish.py", copied)
         for path in copied.rglob("*.yml"):
-            # An index of a repository that has them may be at an address of its own.
+            # An existing repository's index may have an address of its own.
             path.write_text(path.read_text().replace("__INDEX__", f"{index.url}/simple/"))
         hook.fill_in(copied, context, source)
         poetry = build.uses_poetry(document)
@@ -182,7 +182,7 @@ def _files(
 
 
 def _workflow(text: str, branch: str, *, poetry: bool) -> str:
-    """Return a workflow without the jobs that know a new library's tools, for another branch."""
+    """Return a workflow for `branch`, without the jobs that need a new library's tools."""
     text = re.sub(r"(?ms)(^  #[^\n]*\n)?^  (lint|test|required):\n.*?(?=^  \S|\Z)", "", text)
     for name, ours in WORKFLOWS.items():
         text = text.replace(f"workflows/{name}", f"workflows/{ours}").replace(
@@ -209,7 +209,7 @@ def _readme(root: Path, index: Index, name: str) -> Change | None:
 
 
 def _template(hook: ModuleType, said: str, owner: str) -> Any:
-    """Return the template that publish.py and the workflows are to name, as the hook has it."""
+    """Return the template to name in publish.py and the workflows, as the hook's Template."""
     if said:
         url, _, commit = said.rpartition("@")
         if not url or not re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", commit):
@@ -238,7 +238,7 @@ def _pythons(document: dict[str, object], pythons: tuple[str, ...]) -> str:
 
 
 def _import_name(project: Project) -> str:
-    """Return what the library is imported as: the one package in src/ or the name's own."""
+    """Return the library's import name: the only package in src/, else the project's name."""
     packages = [path.parent.name for path in project.root.glob("src/*/__init__.py")]
     own = len(packages) == 1 and packages[0].isidentifier() and packages[0].isascii()
     return packages[0] if own else project.name.replace("-", "_")

@@ -1,21 +1,21 @@
 """The commands that install a published project.
 
-The project's page, a terminal and GitHub's step summary show them after a release; the generated
-README has them through the template, and docs/consumers.md says what each of them holds against.
+The project's page, the terminal and GitHub's step summary show them after a release; the generated
+README gets them from the template, and docs/consumers.md says what each protects against.
 """
 
 EDGE = (
-    "One index for every client, instead of PyPI's: what is not the organisation's comes from PyPI "
-    "through it, so a stranger's project of one of its names cannot be installed."
+    "One index for every client, instead of PyPI's. It serves the organisation's projects, and "
+    "PyPI's for all other names: a stranger's project cannot replace one of the organisation's."
 )
-"""What there is to say of the commands where there is an edge."""
+"""The explanation of the commands if there is an edge."""
 
 
 def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict[str, str]:
     """Return {client: the commands that install a project}.
 
-    `url` is where readers find the bucket, `edge` whether PyPI stands behind it; uv and Poetry call
-    the index by the bucket's name.
+    `url` is the bucket's address for readers, `edge` whether it also serves PyPI; uv and Poetry
+    name the index after the bucket.
     """
     index = f"{url}/simple/"
     if edge:
@@ -44,10 +44,10 @@ def summary(
     changes: str | None = None,
     edge: bool = False,
 ) -> str:
-    """Return what GitHub's step summary shows after a release, as Markdown.
+    """Return GitHub's step summary of a release, as Markdown.
 
-    `page_address` is the URL of the project's page for people, `changes` what the library's
-    changelog says of the release.
+    `page_address` is the URL of the project's page for people, `changes` the release's section of
+    the library's changelog.
     """
     shown = markdown(url, bucket, project, edge=edge)
     said = f"{shown}\n### Changes\n\n{changes}\n" if changes else shown
@@ -55,7 +55,7 @@ def summary(
 
 
 def markdown(url: str, bucket: str, project: str, *, edge: bool = False) -> str:
-    """Return the commands in Markdown, each below a heading of the third level."""
+    """Return the commands as Markdown, each under a third-level heading."""
     shown = [f"{EDGE}\n"] if edge else []
     shown += [
         f"### {client}\n\n```sh\n{command}\n```\n"

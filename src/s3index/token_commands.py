@@ -1,4 +1,4 @@
-"""The command line of readers' tokens: `s3index token`."""
+"""The `s3index token` commands for readers' tokens."""
 
 import re
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def _token_name(text: str) -> str:
 TokenName = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", parser=_token_name, help="Who reads from where, such as alice-laptop."
+        metavar="NAME", parser=_token_name, help="The token's name: reader and machine."
     ),
 ]
 

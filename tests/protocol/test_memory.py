@@ -54,7 +54,6 @@ def real(library: Library) -> Bucket:
 @settings(
     max_examples=40,
     derandomize=True,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(sequence=st.lists(requests, min_size=5, max_size=25))

@@ -52,7 +52,6 @@ def valid(key: str) -> st.SearchStrategy[str]:
 
 quick = settings(
     max_examples=40,
-    deadline=None,
     derandomize=True,
     database=None,
     # Each example bakes a project: shrinking would take minutes, and examples are short.

@@ -1,4 +1,4 @@
-"""A generated library's workflows under act, from a pushed tag to what a stranger installs.
+"""A generated library's workflows under act, from a pushed tag to what a consumer installs.
 
 Here is what only a whole run shows; single scripts are in test_steps.
 """
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.full
 
 TESTS = f"Tests on Python {PYTHON}"
 CI = ("Lint and types", TESTS, "Build", "Required")
-INSTALL = "Install as a stranger"
+INSTALL = "Install as a consumer"
 GREEN = dict.fromkeys([*CI, "Publish", INSTALL], "success")
 
 
@@ -33,7 +33,7 @@ def runner(tmp_path: Path, cache: Path, index: str) -> Runner:
     return Runner(tmp_path / "machine", cache, index)
 
 
-def test_a_tag_becomes_a_release_that_a_stranger_installs(
+def test_a_tag_becomes_a_release_that_a_consumer_installs(
     s3: "S3Client", library: Library, runner: Runner, tmp_path: Path
 ) -> None:
     clone = Clone(library)
