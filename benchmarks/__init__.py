@@ -1,1 +1,1 @@
-"""What a release costs, with this publisher and with two others: `make bench`."""
+"""Compare the cost of a release with this publisher and with two others: `make bench`."""

@@ -1,7 +1,7 @@
-"""Measure, print, and write docs/benchmarks.md: what `make bench` runs.
+"""Measure, print, and write docs/benchmarks.md: `make bench`.
 
-Contenders take turns, so that what else the machine does weighs on all of them alike; who is
-first changes from round to round.
+Contenders take turns, so that other load on the machine affects all of them alike; the first one
+changes from round to round.
 """
 
 import tempfile
@@ -26,16 +26,16 @@ DELAYS = [0, 25]
 ROUNDS = 7
 SCRIPT_ROUNDS = {10: 3, 1_000: 3, 10_000: 1}
 SLOWLY = 250
-"""Milliseconds in the runs that chains are taken from: what can overlap then does."""
+"""Delay in milliseconds for measuring chains: whatever can overlap then does."""
 BUDGET = 200
-"""Seconds for each team; after that no further round begins."""
+"""Seconds for each team, after which no further round starts."""
 
 
 class Bench:
-    """A server, a proxy before it, a runner, and a repository with a release to publish."""
+    """A server, a proxy in front of it, a runner, and a repository with a release to publish."""
 
     def __init__(self, root: Path) -> None:
-        """Start all three; `root` is an empty folder."""
+        """Start the first three; `root` is an empty folder for the repository."""
         self._library = Library(root)
         self._runner = Runner()
         self._server = Server()
@@ -43,13 +43,13 @@ class Bench:
         self.contenders = {each.name: each for each in self._library.contenders()}
 
     def stop(self) -> None:
-        """Stop all three."""
+        """Stop the server, the proxy and the runner."""
         self._runner.stop()
         self._proxy.stop()
         self._server.stop()
 
     def release(self, contender: Contender, team: Team, delay: int) -> Run:
-        """Bring the contender's bucket to the state before the release, then measure that."""
+        """Reset the contender's bucket to the state before the release, then measure that."""
         self._server.fill(contender.bucket, contender.filler, team)
         self._library.list_packages(team)
         self._proxy.delay = delay / 1000
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def measure(bench: Bench, console: Console) -> Results:
-    """Run every case; the first run of each contender only fills the file system's caches."""
+    """Run every case; each contender's first run only warms the file system's caches."""
     for contender in bench.contenders.values():
         bench.release(contender, TEAMS[0], 0)
     cases = product(TEAMS, DELAYS, bench.contenders)
@@ -105,7 +105,7 @@ def measure_round(bench: Bench, team: Team, number: int, runs: dict[Case, list[R
 def measure_chains(
     bench: Bench, team: Team, runs: dict[Case, list[Run]]
 ) -> dict[tuple[Team, str], int]:
-    """Return the longest chain of each contender, the script's from the runs there are."""
+    """Return each contender's longest chain; the script's comes from an existing run."""
     chains = {}
     for name, contender in bench.contenders.items():
         if name == THE_SCRIPT:

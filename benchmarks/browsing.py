@@ -1,6 +1,6 @@
-"""What the largest pages weigh in a browser, and when they can be used.
+"""Measure the size of the largest pages, and how soon a browser can use them.
 
-`make bench ONLY=browsing` measures and prints the table that docs/benchmarks.md has.
+`make bench ONLY=browsing` prints the table that is in docs/benchmarks.md.
 """
 
 import shutil
@@ -51,7 +51,7 @@ def measure() -> Rows:
 
 
 def _catalogue(objects: Objects) -> bytes:
-    """Return the catalogue of many projects, each with the summary of a real one's length."""
+    """Return the catalogue of many projects, each with a summary of realistic length."""
     index = library().index
     page = pages.parse_project(objects[index.project_page(PROJECT)], "", PROJECT)
     summary = PART.splitlines()[2][:80]
@@ -65,9 +65,9 @@ def _catalogue(objects: Objects) -> bytes:
 
 
 def _opened(browser: Browser, address: str) -> dict[str, str]:
-    """Return how many milliseconds it takes until a page can be used, and until a search is done.
+    """Return the milliseconds until a page is usable, and until a search is done.
 
-    Both are medians; a search is a letter typed, its answer laid out.
+    Both are medians; a search is one input event, including the layout of its results.
     """
     loaded, searched = [], []
     for _ in range(ROUNDS):
@@ -94,7 +94,7 @@ def _opened(browser: Browser, address: str) -> dict[str, str]:
 def _handler(bodies: Objects) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # http.server's name
-            """Answer with a page."""
+            """Serve a page."""
             body = bodies.get(self.path[1:], b"")
             self.send_response(200 if body else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -103,7 +103,7 @@ def _handler(bodies: Objects) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler
 

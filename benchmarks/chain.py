@@ -1,9 +1,9 @@
-"""What lies between a tag and the index: the release's jobs under act, with real installs.
+"""Measure the time from a tag to the index: the release's jobs under act, with real installs.
 
-`make bench ONLY=chain` measures and prints the table that docs/benchmarks.md has, for today's
-workflows and for those of 0.2.0, each with a committed lock and empty caches. Jobs run one after
-the other, so that none waits for another's processor; the chain is the longest series of jobs
-that need each other. Needs the history, for 0.2.0.
+`make bench ONLY=chain` prints the table that is in docs/benchmarks.md, for today's workflows and
+for those of 0.2.0, each with a committed lock file and empty caches. Jobs run one after the other,
+so that they do not compete for processors; the chain is the longest series of jobs that need each
+other. Needs the git history, for 0.2.0.
 """
 
 import os
@@ -31,7 +31,7 @@ MIRROR = "poetry-plugin-pypi-mirror"
 
 @dataclass(frozen=True)
 class Chain:
-    """The jobs of a release, {name: seconds}, and the seconds until it is in the index."""
+    """A release's jobs, {name: seconds}, and the seconds until it is in the index."""
 
     template: str
     jobs: Mapping[str, float]
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def measure(template: str, source: Path, folder: Path) -> Chain:
-    """Release a library of a template under act."""
+    """Release a library generated from a template, under act."""
     folder.mkdir()
     server = subprocess.Popen(
         [sys.executable, TEMPLATE / "tests" / "s3server.py"], stdout=subprocess.PIPE, text=True
@@ -81,8 +81,8 @@ def measure(template: str, source: Path, folder: Path) -> Chain:
         run(python("poetry", "lock"), clone.folder, {"POETRY_PYPI_MIRROR_URL": pypi()})
         clone.change("pyproject.toml", "[tool.s3index]", f'[tool.s3index]\nurl = "{index.url}"')
         ref = clone.tag("v0.1.0")
-        # GitHub's machines have pipx; 0.2.0's workflows install Poetry with it. The plugin is for
-        # machines that reach PyPI through a mirror.
+        # GitHub's runners have pipx, and 0.2.0's workflows install Poetry with it. The plugin is
+        # for machines that access PyPI through a mirror.
         commands = folder / "machine" / "bin"
         commands.mkdir(parents=True)
         (commands / "pipx").write_text(
@@ -111,7 +111,7 @@ def table(found: list[Chain]) -> Rows:
 
 
 def _until_published(repository: Path, seconds: Mapping[str, float]) -> float:
-    """Return when the job Publish ends if every job has a machine of its own."""
+    """Return when the job Publish ends if every job has its own machine."""
     workflows = repository / ".github" / "workflows"
     release = yaml.safe_load((workflows / "release.yml").read_text())["jobs"]
     called = yaml.safe_load((workflows / "ci.yml").read_text())["jobs"]
@@ -121,7 +121,7 @@ def _until_published(repository: Path, seconds: Mapping[str, float]) -> float:
 def _ends(
     jobs: Mapping[str, Any], seconds: Mapping[str, float], start: float, called: Mapping[str, Any]
 ) -> dict[str, float]:
-    """Return when each job of a workflow ends; those that it needs stand before it."""
+    """Return when each job of a workflow ends; a job must come after those that it needs."""
     ends: dict[str, float] = {}
     for key, job in jobs.items():
         needs = job.get("needs", [])
@@ -130,7 +130,7 @@ def _ends(
         if "uses" in job:
             ends[key] = max(_ends(called, seconds, begins, {}).values())
         else:
-            # Jobs of a matrix run side by side.
+            # Jobs of a matrix run in parallel.
             name = job["name"].partition("${{")[0]
             ends[key] = begins + max(seconds[each] for each in seconds if each.startswith(name))
     return ends

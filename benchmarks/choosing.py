@@ -1,8 +1,8 @@
-"""What pip and uv fetch until they have chosen a release: `make bench ONLY=choosing`.
+"""Measure what pip and uv fetch until they have chosen a release: `make bench ONLY=choosing`.
 
-A library's newest three releases need another library that is not there in such a version, so
-that a client has to look into four wheels of 20 MB to take the oldest. Only bytes are counted,
-and those are the same on every machine.
+A library's newest three releases require a version of another library that does not exist, so that
+a client has to inspect four wheels of 20 MB to choose the oldest. Only requests and bytes are
+counted, which are the same on every machine.
 """
 
 import json
@@ -41,7 +41,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Choice:
-    """One client on one kind of index: what it fetched until it had chosen, and in all."""
+    """One client on one kind of index: what it fetched until it had chosen, and in total."""
 
     client: str
     metadata: bool
@@ -51,12 +51,12 @@ class Choice:
 
 
 def main() -> None:
-    """Measure and print the table that docs/benchmarks.md has."""
+    """Measure and print the table that is in docs/benchmarks.md."""
     print(markdown(table(measure())))
 
 
 def measure(megabytes: int = MEGABYTES) -> list[Choice]:
-    """Publish the releases, and let each client choose: with core metadata, and without."""
+    """Publish the releases and let each client choose, with and without core metadata."""
     choices = []
     with tempfile.TemporaryDirectory() as name, _index(Path(name), megabytes) as (s3, proxy, ours):
         for metadata in (True, False):
@@ -88,7 +88,7 @@ def table(choices: list[Choice]) -> Rows:
 
 @contextmanager
 def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Library]]:
-    """Publish into an index; yields what `open_index` does."""
+    """Publish to an index; yield the same as `open_index`."""
     with open_index() as (s3, proxy, ours):
         _publish(ours, folder, megabytes)
         open_to_all(s3, ours.index.bucket)
@@ -97,12 +97,12 @@ def _index(folder: Path, megabytes: int) -> Iterator[tuple["S3Client", Proxy, Li
 
 @contextmanager
 def open_index() -> Iterator[tuple["S3Client", Proxy, Library]]:
-    """Run a moto server behind a proxy, with a bucket; yields a client, the proxy, and settings."""
+    """Run a moto server behind a proxy, with a bucket; yield a client, the proxy, and settings."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    # What moto's servers of one process hold, they share: a second measurement starts from nothing.
+    # moto's servers in one process share their state: a second measurement has to start empty.
     urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST"), timeout=60).close()
     proxy = Proxy(port)
     os.environ |= {
@@ -128,7 +128,7 @@ def open_index() -> Iterator[tuple["S3Client", Proxy, Library]]:
 
 
 def _publish(ours: Library, folder: Path, megabytes: int) -> None:
-    # Stored without compression, two hexadecimal digits for a byte.
+    # Stored without compression, two hexadecimal digits per byte.
     body = f"# {random.Random(0).randbytes(megabytes * 500_000).hex()}"
     release(at(ours, "1.0", NEEDS), wheel(folder, NEEDS, "1.0"))
     for number, each in enumerate(RELEASES):
@@ -138,15 +138,15 @@ def _publish(ours: Library, folder: Path, megabytes: int) -> None:
 
 
 def open_to_all(s3: "S3Client", bucket: str) -> None:
-    """Let everybody read what is in a bucket."""
-    # moto refuses an anonymous HEAD whatever the bucket's policy says, which S3 does not; uv
-    # would not read wheels by ranges then. An object's own access list moto goes by.
+    """Let everybody read a bucket's objects."""
+    # Unlike S3, moto refuses an anonymous HEAD whatever the bucket's policy, so uv would not read
+    # wheels by ranges. moto does respect an object's own ACL.
     for item in s3.list_objects_v2(Bucket=bucket)["Contents"]:
         s3.put_object_acl(Bucket=bucket, Key=item["Key"], ACL="public-read")
 
 
 def _remove_metadata(s3: "S3Client", ours: Library) -> None:
-    """Leave an index behind like one that knows nothing of PEP 658."""
+    """Make the index look like one without support for PEP 658."""
     index = ours.index
     for project in (ours.name, NEEDS):
         key = index.project_page(project)
@@ -162,7 +162,7 @@ def _remove_metadata(s3: "S3Client", ours: Library) -> None:
 
 
 def _fetched(client: str, index: str, folder: Path, proxy: Proxy, *options: str) -> tuple[int, int]:
-    """Install the library into a new environment; return the requests and the bytes received."""
+    """Install the library into a new environment; return the number of requests and of bytes."""
     uv, target = str(BIN / "uv"), folder / "environment"
     python = str(target / "bin" / "python")
     commands = {

@@ -1,4 +1,4 @@
-"""The ways to release one wheel and one sdist that are compared, as commands."""
+"""The compared ways to release one wheel and one sdist, as commands."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from tests.distributions import sdist, wheel
 TEMPLATE = Path(__file__).parents[1]
 OURS_BIN = TEMPLATE / ".venv" / "bin"
 BENCH = TEMPLATE / ".venv-bench" / "bin"
-"""Where the others are: awscli needs an older docutils than s3index."""
+"""Where the others are installed: awscli needs an older docutils than s3index."""
 S3INDEX, S3PYPI, WITH_ROOT, THE_SCRIPT = "s3index", "s3pypi", "s3pypi, root index", "the script"
 THE_FLOOR = "the floor"
 FLOOR = """from botocore.session import get_session
@@ -20,7 +20,7 @@ s3 = get_session().create_client("s3")
 for _ in range(5):
     s3.list_objects_v2(Bucket="acme-s3pypi", MaxKeys=1)
 """
-# The blog post's steps, for all files instead of for one that was scraped from Poetry's output.
+# The blog post's steps, for all files instead of one that was scraped from Poetry's output.
 SCRIPT = f"""set -e
 for file in dist/*; do aws s3 cp "$file" s3://acme-script/packages/{NAME}/; done
 rm -rf index
@@ -42,7 +42,7 @@ url = "{library().index.url}"
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to release: its name in the tables, its bucket, what fills that, and its command."""
+    """A way to release: its name in the tables, its bucket, that one's filler, and its command."""
 
     name: str
     bucket: str
@@ -51,13 +51,13 @@ class Contender:
 
 
 class Library:
-    """A repository with a built release, in which each contender's command can be run."""
+    """A repository with a built release, in which each contender's command can run."""
 
     def __init__(self, root: Path, about: str = "") -> None:
-        """Write the repository into an empty folder; `about` is more core metadata."""
+        """Write the repository to an empty folder; `about` is additional core metadata."""
         self.root = root
         (root / "dist").mkdir()
-        # Text that does not compress makes the files as large as a small library's are.
+        # Text that does not compress makes the files as large as a small library's.
         body = f"# {random.Random(0).randbytes(20_000).hex()}"
         version = library().version
         self.files = [
@@ -68,7 +68,7 @@ class Library:
         (root / "deploy.sh").write_text(SCRIPT)
 
     def contenders(self) -> list[Contender]:
-        """Return the publisher and what it is compared with."""
+        """Return the publisher and the ones that it is compared with."""
         files = [str(file) for file in self.files]
         ours = [str(OURS_BIN / "s3index"), "publish", *files]
         s3pypi = [str(BENCH / "s3pypi"), "upload", *files, "--bucket", "acme-s3pypi"]
@@ -83,12 +83,12 @@ class Library:
         ]
 
     def list_packages(self, team: Team) -> None:
-        """Write the list that the script has kept of a team's files, this release included."""
+        """Write the script's list of a team's files, including this release."""
         names = [*team.filenames(), *(file.name for file in self.files)]
         (self.root / "packages").write_text("".join(f"{name}\n" for name in names))
 
     def environment(self, endpoint: str) -> dict[str, str]:
-        """Return a user's environment whose AWS is at `endpoint`."""
+        """Return a user's environment, with `endpoint` for AWS."""
         kept = {name: value for name, value in os.environ.items() if name in ("LANG", "TMPDIR")}
         return kept | {
             "PATH": f"{BENCH}:{os.environ['PATH']}",

@@ -1,8 +1,8 @@
-"""What an installation fetches directly and through an edge: `make bench ONLY=edge`.
+"""Measure what an installation fetches directly and through an edge: `make bench ONLY=edge`.
 
-A library needs one of another team and twenty projects of PyPI. The edge is nginx with
+A library requires one of another team and twenty projects from PyPI. The edge is nginx with
 docs/examples/nginx.conf, without TLS, so that bytes can be counted. Only requests and bytes are
-counted, and those are the same on every machine; files of PyPI, the same either way, are not.
+counted, which are the same on every machine; PyPI's files, the same either way, are not.
 """
 
 import os
@@ -32,7 +32,7 @@ PUBLIC = tuple(f"public-{number}" for number in range(20))
 
 @dataclass(frozen=True)
 class Installation:
-    """One client, one way: the requests and bytes of pages, and of our files."""
+    """One client, one way: its requests and bytes for pages and for our files."""
 
     client: str
     way: str
@@ -41,7 +41,7 @@ class Installation:
 
 
 def main() -> None:
-    """Measure and print the table that docs/benchmarks.md has."""
+    """Measure and print the table that is in docs/benchmarks.md."""
     print(markdown(table(measure())))
 
 
@@ -102,7 +102,7 @@ def _installed(
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PIP_CONFIG_FILE": os.devnull}
     new = [str(BIN / "uv"), "venv", "--quiet", "--clear", str(folder / "environment")]
     subprocess.run(new, env=environment, check=True)
-    # What the edge asks of the bucket is not what a client fetches.
+    # The edge's requests to the bucket are not the client's.
     counted = (bucket, pypi) if way == "directly" else (edge,)
     for proxy in proxies:
         proxy.take()
@@ -115,7 +115,7 @@ def _installed(
 
 @contextmanager
 def _nginx(folder: Path, bucket: str, pypi: str) -> Iterator[int]:
-    """Run the documented edge without TLS; yields its port."""
+    """Run the documented edge without TLS; yield its port."""
     port = free_port()
     lines = AUTH.sub("", CONF).replace("https://$", "http://$").splitlines(keepends=True)
     site = "".join(line for line in lines if not line.strip().startswith("ssl_"))

@@ -1,7 +1,7 @@
-"""What an owner gets: files, lines, locked packages and set-up, today and with version 0.2.0.
+"""Compare what an owner gets today and with 0.2.0: files, lines, locked packages, set-up time.
 
-`make bench ONLY=generated` measures and prints the table that docs/benchmarks.md has. Poetry's
-caches are empty; both repositories have the same answers. Needs the history, for 0.2.0.
+`make bench ONLY=generated` prints the table that is in docs/benchmarks.md. Poetry's caches are
+empty; both repositories have the same answers. Needs the git history, for 0.2.0.
 """
 
 import shutil
@@ -20,12 +20,12 @@ from tests.template.baking import TEMPLATE, committed, config_file, pypi, python
 BEFORE = "a1fa689"
 """The commit of version 0.2.0."""
 PUBLISHING = 69
-"""Packages that its job with the publishing role installed, without a committed lock."""
+"""Packages that its job with the publishing role installed, without a committed lock file."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A generated repository: its files and lines but for LICENSE, packages, seconds."""
+    """A generated repository: files, lines outside LICENSE, packages, seconds to install."""
 
     template: str
     files: int

@@ -1,6 +1,6 @@
-"""What an index costs by its size: a release after up to 2,000, verify and repair of 500 projects.
+"""Measure large indexes: a release after up to 2,000 others, verify and repair of 500 projects.
 
-`make bench ONLY=large` measures and prints the table that docs/benchmarks.md has.
+`make bench ONLY=large` prints the table that is in docs/benchmarks.md.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from benchmarks.team import OWN_FILES, Team
 
 RELEASES = (10, 200, 2_000)
 README = 200_000
-"""Bytes of the README of the release that is measured."""
+"""Size of the measured release's README, in bytes."""
 PART = """## Retries
 
 `retry` calls a function again, at most `times` times, and waits longer before each attempt. See
@@ -42,7 +42,7 @@ FILES = 4
 
 @dataclass(frozen=True)
 class Measured:
-    """One command: on what, what it took, and what was reported of version 0.2.0."""
+    """One command: its case, its run, and the figures reported for version 0.2.0."""
 
     what: str
     run: Run
@@ -50,7 +50,7 @@ class Measured:
 
 
 BEFORE = ("", "", "22 requests, 6.6 MB sent", "", "87 s")
-"""Of 0.2.0, as it was reported of a project and a team of these sizes, on another day."""
+"""Figures of 0.2.0, as reported for a project and a team of these sizes, on another day."""
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure() -> list[Measured]:
-    """Release after some and after many releases; verify and repair a team of 500 projects."""
+    """Release after few and after many releases; verify and repair a team of 500 projects."""
     about = "Description-Content-Type: text/markdown\n\n" + PART * (README // len(PART))
     alone = {count: Team(2 * count, 0, own=2 * count) for count in RELEASES}
     many = Team(OWN_FILES + FILES * (PROJECTS - 1), PROJECTS - 1)

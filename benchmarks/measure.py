@@ -1,4 +1,4 @@
-"""What one run of a command takes, and what it asks of the proxy."""
+"""Measure one run of a command, and its requests to the proxy."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,8 @@ from benchmarks.proxy import Exchange, Proxy
 class Run:
     """One run: wall and CPU time in seconds, peak memory, and the exchanges with the server.
 
-    `chain` is the longest series of requests of which each started after the one before it
-    ended; bytes include header fields.
+    `chain` is the length of the longest series of requests in which each started after the
+    previous one ended; bytes include header fields.
     """
 
     seconds: float
@@ -28,16 +28,16 @@ class Run:
 
 
 class Runner(Child):
-    """The process that runs commands, as the benchmark's own process sees it."""
+    """The process that runs commands, as seen from the benchmark's main process."""
 
     def __init__(self) -> None:
-        """Start it."""
+        """Start the process."""
         super().__init__("benchmarks.runner")
 
     def run(
         self, command: Sequence[str], cwd: Path, environment: Mapping[str, str], proxy: Proxy
     ) -> Run:
-        """Run a command to its end; raises RuntimeError with its output if it fails."""
+        """Run a command to its end; raise RuntimeError with its output if it fails."""
         proxy.take()
         asked = {"command": command, "cwd": str(cwd), "environment": environment}
         said = json.loads(self.ask(json.dumps(asked)))
@@ -56,7 +56,7 @@ class Runner(Child):
 
 
 def longest_chain(exchanges: Iterable[Exchange]) -> int:
-    """Return how many requests follow each other, each starting after the one before it ended."""
+    """Return the length of the longest series in which each starts after the previous one ends."""
     longest = 0
     under_way: list[tuple[float, int]] = []
     for exchange in sorted(exchanges, key=lambda exchange: exchange.start):

@@ -16,7 +16,7 @@ CONTINUE = b"100"
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and its reply: when, in seconds of a monotonic clock, and how many bytes."""
+    """One request and its reply: times, in seconds of a monotonic clock, and bytes."""
 
     method: str
     start: float
@@ -28,12 +28,12 @@ class Exchange:
 class Proxy:
     """Forwards HTTP/1.1 from a free local port to `port`, in a thread of its own.
 
-    `delay` is in seconds and can be changed at any time. Connections stay open for as long as
-    the server leaves them open.
+    `delay` is in seconds and can be changed at any time. Connections stay open as long as the
+    server keeps them open.
     """
 
     def __init__(self, port: int) -> None:
-        """Start listening; `address` is where."""
+        """Start listening at `address`."""
         self.delay = 0.0
         self._port = port
         self._exchanges: list[Exchange] = []
@@ -45,12 +45,12 @@ class Proxy:
         self.address = f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}"
 
     def take(self) -> list[Exchange]:
-        """Return what was recorded since the last call."""
+        """Return the exchanges recorded since the last call."""
         taken, self._exchanges = self._exchanges, []
         return taken
 
     def stop(self) -> None:
-        """Stop listening, and hang up."""
+        """Stop listening, and close the connections."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -64,8 +64,8 @@ class Proxy:
         await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, client: StreamReader, to_client: StreamWriter) -> None:
-        """Carry one client's connection through, request by request."""
-        # Either side may hang up between two requests, and a killed client in the middle of one.
+        """Forward one client's connection, request by request."""
+        # Either side may disconnect between two requests, and a killed client in the middle of one.
         with suppress(asyncio.IncompleteReadError, ConnectionError), closing(to_client):
             server, to_server = await asyncio.open_connection(HOST, self._port, limit=LARGEST_HEAD)
             with closing(to_server):
@@ -79,7 +79,7 @@ class Proxy:
         server: StreamReader,
         to_server: StreamWriter,
     ) -> bool:
-        """Carry one request and its reply through; return whether another may follow."""
+        """Forward one request and its reply; return whether another may follow."""
         head = await client.readuntil(END_OF_HEAD)
         start = monotonic()
         await asyncio.sleep(self.delay)
@@ -92,7 +92,7 @@ class Proxy:
             to_client.write(interim)
             received += len(interim)
         sent = len(head) + await _body(asked, client, to_server, until_closed=False)
-        # moto's server says more than once that the body may come.
+        # moto's server sends 100 Continue more than once.
         while status == CONTINUE:
             answer = await server.readuntil(END_OF_HEAD)
             to_client.write(answer)

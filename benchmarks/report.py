@@ -1,4 +1,4 @@
-"""Results on a terminal, and as docs/benchmarks.md."""
+"""Print results on a terminal, and write them to docs/benchmarks.md."""
 
 import platform
 from importlib.metadata import version
@@ -27,7 +27,7 @@ def show(results: Results, choices: Rows) -> None:
 
 
 def write(results: Results, choices: Rows) -> None:
-    """Write the page that is kept with the documentation; `choices` is as for `show`."""
+    """Write the page of the documentation; `choices` is as for `show`."""
     page = TEXT.substitute(
         machine=machine(),
         versions=versions(),
@@ -49,7 +49,7 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """Return the versions of what was measured, and of the server."""
+    """Return the versions of the measured tools, and of the server."""
     pinned = [
         line.strip().replace("==", " ")
         for line in REQUIREMENTS.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""What was measured, and whether the targets are met."""
+"""The measurements, and whether they meet the targets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from benchmarks.team import Team
 
 @dataclass(frozen=True)
 class Case:
-    """One contender releasing in one team, behind a delay of so many milliseconds."""
+    """One contender releasing for one team, with a delay in milliseconds."""
 
     team: Team
     delay: int
@@ -20,7 +20,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Results:
-    """All runs of each case; the chains, each from a run of its own; and the equal teams' runs."""
+    """All runs of each case; the chains, mostly from separate runs; and the equal teams' runs."""
 
     runs: Mapping[Case, Sequence[Run]]
     chains: Mapping[tuple[Team, str], int]
@@ -33,9 +33,9 @@ class Results:
 
 @dataclass(frozen=True)
 class Target:
-    """Something to reach: what, what was measured, and whether that is enough.
+    """A target, the measurement, and whether it meets the target.
 
-    `met` is None for what is only there to compare with.
+    `met` is None for figures that are only there for comparison.
     """
 
     wanted: str
@@ -66,7 +66,7 @@ def main_table(results: Results) -> list[dict[str, str]]:
 
 
 def equal_table(results: Results) -> list[dict[str, str]]:
-    """Return what a release costs in teams that differ in their other projects' files only."""
+    """Return a release's cost in teams that differ only in their other projects' files."""
     return [
         {
             "files in each other project": str(list(team.projects().values())[-1]),
@@ -79,7 +79,7 @@ def equal_table(results: Results) -> list[dict[str, str]]:
 
 
 def targets(results: Results) -> Iterator[Target]:
-    """Return the targets of the issue that asked for this publisher, in its order."""
+    """Yield the targets of the issue that requested this publisher, in its order."""
     chain = max(length for (_, name), length in results.chains.items() if name == S3INDEX)
     yield Target("a chain of at most 5 requests", str(chain), chain <= 5)
     costs = [(run.requests, run.sent, run.received) for run in results.equal.values()]
@@ -97,7 +97,7 @@ def targets(results: Results) -> Iterator[Target]:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes, formatted for people."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
@@ -113,7 +113,7 @@ def _ratios(
 def _of(
     results: Results, one: str, delay: int, other: str, only: Team | None = None
 ) -> list[float]:
-    """Return which part of another's time one takes, for each team."""
+    """Return the ratio of one contender's time to another's, for each team."""
     return [
         results.seconds(case) / results.seconds(Case(case.team, delay, other))
         for case in results.runs

@@ -15,13 +15,13 @@ import threading
 from time import perf_counter
 
 TIMEOUT = 600
-"""Seconds after which a command is ended."""
+"""Seconds after which a command is killed."""
 
 
 def run(command: list[str], cwd: str, environment: dict[str, str]) -> dict[str, object]:
     """Run a command to its end; return seconds, CPU seconds, bytes of memory, status, output.
 
-    Memory is that of the largest process, CPU seconds are of all of them.
+    Memory is that of the largest process, CPU seconds are the total of all processes.
     """
     with tempfile.TemporaryFile() as output:
         before = perf_counter()
@@ -51,7 +51,7 @@ def run(command: list[str], cwd: str, environment: dict[str, str]) -> dict[str, 
 
 
 def main() -> None:
-    """Run what stdin asks for until it ends."""
+    """Run the commands on stdin until it ends."""
     for line in sys.stdin:
         print(json.dumps(run(**json.loads(line))), flush=True)
 

@@ -1,8 +1,8 @@
-"""An S3 server in a process of its own, whose buckets are filled without a request.
+"""An S3 server in a process of its own, whose buckets are filled without requests.
 
-`python -m benchmarks.server` writes its port to stdout. Each line on stdin, a bucket, what fills
-it and the sizes of a team, brings that bucket to the state before the release; the answer is a
-line too. It ends with its stdin.
+`python -m benchmarks.server` prints its port. Each line on stdin (a bucket, its filler and the
+sizes of a team) resets that bucket to its state before the release; the answer is a line too. The
+process ends when its stdin does.
 """
 
 import logging
@@ -32,23 +32,23 @@ FILLERS: dict[str, Callable[[Team], Objects]] = {
 
 
 class Server(Child):
-    """The server, as the benchmark's own process sees it."""
+    """The server, as seen from the benchmark's main process."""
 
     def __init__(self) -> None:
-        """Start the process; `port` is where it listens."""
+        """Start the process, which listens at `port`."""
         super().__init__("benchmarks.server")
         self.port = int(self.listen())
 
     def fill(self, bucket: str, filler: str, team: Team) -> None:
-        """Leave in a bucket what `filler` has written for `team`, and nothing else."""
+        """Reset a bucket to the objects that `filler` returns for `team`, and no others."""
         self.ask(f"{bucket} {filler} {team.files} {team.others} {team.own}")
 
 
 class Bucket:
-    """A bucket that can be brought back to what it was filled with."""
+    """A bucket that can be reset to its initial objects."""
 
     def __init__(self, name: str, objects: Objects) -> None:
-        """Make and fill it."""
+        """Create and fill the bucket."""
         self._backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
         self._backend.create_bucket(name, REGION)
         self._name = name
@@ -57,7 +57,7 @@ class Bucket:
         self.restore()
 
     def restore(self) -> None:
-        """Put what is missing or replaced, delete what was not there."""
+        """Put missing or replaced objects, delete new ones."""
         keys = self._backend.get_bucket(self._name).keys
         for key in [key for key in keys if key not in self._objects]:
             self._backend.delete_object(self._name, key)

@@ -1,4 +1,4 @@
-"""A team that has published for a while: what each of the three ways has left in its bucket."""
+"""A team that has published for a while: the objects that each of the three ways has written."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,17 +19,17 @@ from tests.world import Library, claim
 NAME = "devtools"
 PROJECT = "acme-common"
 OURS = "acme-s3index"
-"""The bucket of this publisher; each contender has one of its own."""
+"""This publisher's bucket; the others have their own."""
 REGION = "eu-central-1"
 OWN_FILES = 10
-"""Files of the project that is released, in each team: five versions of a wheel and an sdist."""
+"""Default number of files of the released project: five versions of a wheel and an sdist."""
 
 Objects = dict[str, bytes]
 
 
 @dataclass(frozen=True)
 class Team:
-    """How many files a team has, and over how many projects all but its `own` are spread."""
+    """A team's number of files, and of the projects that all but its `own` are spread over."""
 
     files: int
     others: int
@@ -44,7 +44,7 @@ class Team:
         return shares
 
     def filenames(self) -> list[str]:
-        """Return the name of every file, as the blog post's script keeps them in a list."""
+        """Return the name of every file, for the list that the blog post's script keeps."""
         return [
             file.filename
             for name, count in self.projects().items()
@@ -53,13 +53,13 @@ class Team:
 
 
 def library() -> Library:
-    """Return the library of the team that makes its next release."""
+    """Return the team's library that is about to be released."""
     index = Index(NAME, OURS, REGION, f"https://{OURS}.s3.{REGION}.amazonaws.com")
     return Library(index, Path(), PROJECT, "1.0.0")
 
 
 def distributions(name: str, count: int) -> list[Distribution]:
-    """Return what is known of the first `count` files of a project: 0.1.0, 0.2.0 and so on."""
+    """Return the first `count` files of a project: 0.1.0, 0.2.0 and so on."""
     return [
         _distribution(name, f"0.{number + 1}.0", suffix)
         for number in range(count // 2)
@@ -68,7 +68,7 @@ def distributions(name: str, count: int) -> list[Distribution]:
 
 
 def s3index_objects(team: Team) -> Objects:
-    """Return what this publisher has written: files, project pages and all that follows."""
+    """Return the objects written by this publisher: files, project pages and derived objects."""
     index = library().index
     objects: Objects = {}
     found = []
@@ -99,7 +99,7 @@ def s3index_objects(team: Team) -> Objects:
 
 
 def s3pypi_objects(team: Team) -> Objects:
-    """Return what s3pypi has written: files, and an HTML index of each project."""
+    """Return the objects written by s3pypi: files, and an HTML index of each project."""
     objects: Objects = {}
     folder = library().index.team_list
     for name, count in team.projects().items():
@@ -114,7 +114,7 @@ def s3pypi_objects(team: Team) -> Objects:
 
 
 def script_objects(team: Team) -> Objects:
-    """Return what the blog post's script has uploaded; it writes its site anew each time."""
+    """Return the files uploaded by the blog post's script, which rewrites its site each time."""
     folder = library().index.team_list
     return {f"{folder}{filename}": b"" for filename in team.filenames()}
 

@@ -1,8 +1,8 @@
-"""Refuse answers when the last is given: before a folder exists, and with nothing after the reason.
+"""Reject answers once the last is given: before a folder exists, and without a traceback.
 
-After a hook that fails, cookiecutter and cruft print a traceback. An extension of Jinja runs inside
-them and can end them instead: cookiecutter.json has the answers pass through the filter `checked`.
-Replays do not come by here; for them there is pre_gen_project.py.
+When a hook fails, cookiecutter and cruft print a traceback. A Jinja extension runs inside them and
+can exit instead: cookiecutter.json passes the answers through the filter `checked`. Replays skip
+this; pre_gen_project.py checks them.
 """
 
 import json
@@ -21,7 +21,7 @@ from .pre_gen_project import answer, problems
 
 
 class Answers(Extension):
-    """Gives cookiecutter's templates the filter `checked`."""
+    """Adds the filter `checked` to cookiecutter's templates."""
 
     def __init__(self, environment: Environment) -> None:
         """Add the filter."""
@@ -30,9 +30,9 @@ class Answers(Extension):
 
 
 def checked(answers: Mapping[str, object]) -> str:
-    """Return "yes", or end the program after telling what is wrong with the answers."""
+    """Return "yes" ("" if a replay asks), or print the problems with the answers and exit."""
     if answer(answers, "project_slug") is None:
-        # A replay of another version asks for what it lacks alone.
+        # A replay of another version asks only for the answers that it lacks.
         return ""
     found = problems(answers)
     if not found:
@@ -59,9 +59,9 @@ def checked(answers: Mapping[str, object]) -> str:
 
 
 def command(argv: list[str], answers: Mapping[str, str]) -> str:
-    """Return the command line `argv` with answers, as a shell reads it.
+    """Return the command line `argv` with answers added, quoted for a shell.
 
-    It is empty where the program is neither cookiecutter nor `cruft create`.
+    It is empty if the program is neither cookiecutter nor `cruft create`.
     """
     program = Path(argv[0])
     module = program.stem == "__main__"
@@ -71,17 +71,17 @@ def command(argv: list[str], answers: Mapping[str, str]) -> str:
         filled = [f"{key}={value}" for key, value in answers.items()]
         return shlex.join([*start, *argv[1:], *filled])
     if name == "cruft" and argv[1:2] == ["create"]:
-        # Given twice, an option of cruft has the value that it was given last.
+        # If an option of cruft is given twice, the last value counts.
         filled = ["--extra-context", json.dumps(answers, ensure_ascii=False)]
         return shlex.join([*start, *argv[1:], *filled])
     return ""
 
 
 def name_taken(name: str) -> bool | None:
-    """Ask the index of the user's pip whether it has this project; None if there is no answer."""
+    """Return whether the index of the user's pip has this project; None if it does not answer."""
     pip = shutil.which("pip")
     asking = [pip] if pip else [sys.executable, "-m", "pip"]
-    # Only with -vvv does pip tell a name that is not there from an index that does not answer.
+    # Only with -vvv does pip distinguish an unknown name from an index that does not answer.
     asking += ["index", "versions", "--pre", "-vvv", "--no-input", "--disable-pip-version-check"]
     asking += ["--timeout", "3", "--retries", "0", name]
     try:
@@ -94,12 +94,12 @@ def name_taken(name: str) -> bool | None:
     asked, unknown = said.count("Getting page "), said.count(": 404 Client Error")
     if not asked or said.count("Could not fetch URL ") > unknown:
         return None
-    # A page without a version for this Python still belongs to somebody.
+    # Even a page without a version for this Python means that the name is taken.
     return unknown < asked
 
 
 def name_problem(answers: Mapping[str, object], taken: bool | None) -> str | None:
-    """Return what there is to say of a distribution name, as `name_taken` found it, if anything."""
+    """Return the warning about a distribution name for a result of `name_taken`, if any."""
     name = str(answers.get("project_slug"))
     if not taken:
         unknown = f"project_slug {name!r}: not checked against PyPI, pip's index gave no answer"

@@ -1,4 +1,4 @@
-"""Name the template in the new project, make it a git repository and say what to do next."""
+"""Name the template in the new project, make it a git repository and print the next steps."""
 
 import json
 import os
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 UNKNOWN = "COMMIT"
-"""What stands for a commit that nobody can tell."""
+"""Placeholder for an unknown commit."""
 
 
 class Template(NamedTuple):
-    """The template that a project is made from, as others can have it."""
+    """The template that a project is made from, as others can access it."""
 
     url: str
     commit: str
@@ -27,17 +27,17 @@ class Template(NamedTuple):
 
     @property
     def requirement(self) -> str:
-        """Return the publisher of this template as pip and uv ask for it (PEP 508)."""
+        """Return this template's publisher as a requirement for pip and uv (PEP 508)."""
         return f"s3index @ git+{self.url}@{self.commit}" if self.commit else f"s3index @ {self.url}"
 
     def action(self, owner: str) -> str:
-        """Return this template as a step of a workflow names it; `owner` has it if nobody knows."""
+        """Return this template's action as named in a workflow; `owner` is the default owner."""
         name = self.on_github or f"{owner}/s3-lib-template"
         return f"{name}@{self.commit or UNKNOWN}" + (f" # {self.tag}" if self.tag else "")
 
     @property
     def on_github(self) -> str:
-        """Return owner and name of the repository, if it is known to be on GitHub."""
+        """Return owner/name of the repository if it is known to be on GitHub, else nothing."""
         for url in (self.url, self.origin):
             found = re.search(r"[/@]github\.[\w.-]+[/:]([\w-]+/[\w.-]+?)(\.git)?$", url)
             if found:
@@ -45,7 +45,7 @@ class Template(NamedTuple):
         return ""
 
     def notes(self, owner: str) -> list[str]:
-        """Say what does not work yet on another machine, or on GitHub."""
+        """Return notes on what does not work yet on another machine, or on GitHub."""
         said = []
         if self.commit == UNKNOWN:
             said.append(
@@ -68,7 +68,7 @@ class Template(NamedTuple):
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Return what a command of git prints in `folder`; nothing if it fails."""
+    """Return the stdout of a git command in `folder`, or nothing if it fails."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
     try:
@@ -80,8 +80,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 def template_folder(answers: Mapping[str, object]) -> Path | None:
     """Return the folder that the template was read from, if it can still be found."""
-    # cookiecutter and cruft start hooks while they work in that folder. Where there is no /proc,
-    # it is where the answers say, seen from where the user is.
+    # cookiecutter and cruft run hooks while working in that folder. Without /proc, take the path in
+    # the answers, relative to the user's directory.
     said = str(answers.get("_repo_dir") or answers.get("_template"))
     for place in (Path(f"/proc/{os.getppid()}/cwd"), Path(os.environ.get("PWD", "."), said)):
         try:
@@ -93,7 +93,7 @@ def template_folder(answers: Mapping[str, object]) -> Path | None:
 
 
 def find_template(answers: Mapping[str, object]) -> Template:
-    """Find out which template, at which commit, a project is made from."""
+    """Return the template, with its commit, that a project is made from."""
     folder, said = template_folder(answers), str(answers.get("_template"))
     fixed = web(str(answers.get("_template_address") or ""))
     commit = str(answers.get("_commit", ""))
@@ -119,9 +119,9 @@ def find_template(answers: Mapping[str, object]) -> Template:
 
 
 def address(folder: Path, commit: str, cloned: bool = False) -> str:
-    """Return the URL of a repository that has `commit`: the one that `folder` has it from, or its.
+    """Return the URL of a repository that has `commit`: the origin of `folder`, or `folder` itself.
 
-    `cloned` says that `folder` was cloned just now, so that its origin has all that it has.
+    `cloned` means that `folder` was just cloned, so that its origin has everything in it.
     """
     origin = git(folder, "config", "--get", "remote.origin.url")
     published = ["refs/remotes/origin", *(["refs/tags"] if cloned else [])]
@@ -132,7 +132,7 @@ def address(folder: Path, commit: str, cloned: bool = False) -> str:
 
 
 def web(url: str) -> str:
-    """Return a repository's URL as pip takes it, and without a password."""
+    """Return a repository's URL in pip's form, without a password."""
     url = re.sub(r"^(https?://)[^/]*@", r"\1", url.rstrip("/").removeprefix("git+"))
     if url and "://" not in url:
         # git@github.com:acme/s3-lib-template.git
@@ -141,7 +141,7 @@ def web(url: str) -> str:
 
 
 def fill_in(folder: Path, answers: Mapping[str, object], template: Template) -> None:
-    """Replace the `__NAMES__` in publish.py and in the workflows, which are not rendered."""
+    """Replace the `__NAMES__` in publish.py and the workflows, which Jinja does not render."""
     region, oldest = str(answers["region"]), str(answers["python_version"])
     domain = "com.cn" if region[:3] == "cn-" else "eu" if region[:5] == "eusc-" else "com"
     bucket = f"https://{answers['bucket']}.s3.{region}.amazonaws.{domain}"
@@ -158,7 +158,7 @@ def fill_in(folder: Path, answers: Mapping[str, object], template: Template) -> 
     }
     for path in (folder / "publish.py", *sorted((folder / ".github" / "workflows").glob("*.yml"))):
         text = path.read_bytes().decode()
-        # Each has been checked: no quote, no line break.
+        # The values have been validated: they have no quotes or line breaks.
         for name, value in values.items():
             text = text.replace(f"__{name}__", value)
         path.write_bytes(text.encode())
@@ -167,13 +167,12 @@ def fill_in(folder: Path, answers: Mapping[str, object], template: Template) -> 
 def make_repository(folder: Path) -> str | None:
     """Make `folder` a git repository on branch main with every file added, none committed.
 
-    A folder that is a repository already stays as it is. Returns None, or why there is no
-    repository.
+    An existing repository stays as it is. Return None, or why there is no repository.
     """
     if (folder / ".git").exists():
         return None
-    # Without the user's settings: ignore files, templates, hooks or line endings set there
-    # must not decide what is added. Older git knows no GIT_CONFIG_GLOBAL, hence HOME.
+    # Without the user's settings: their ignore files, templates, hooks or line endings must not
+    # decide what is added. Older git does not support GIT_CONFIG_GLOBAL, hence HOME.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     environment |= dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL"), os.devnull)
     environment["GIT_CONFIG_NOSYSTEM"] = "1"
@@ -196,28 +195,28 @@ def make_repository(folder: Path) -> str | None:
 
 
 def next_commands(folder: Path) -> list[str]:
-    """Return the commands that take the user from where they are to a first look."""
+    """Return the commands to set up and test the project from the user's directory."""
     here = os.environ.get("PWD")
     place = folder.name if here and folder.parent == Path(here).resolve() else str(folder)
     return [f"cd {shlex.quote(place)}", "poetry install", "poetry run pytest"]
 
 
 def is_cruft_update(answers: Mapping[str, object], folder: Path) -> bool:
-    """Tell whether `cruft update` renders `folder` only to compare it with another.
+    """Return whether `cruft update` renders `folder` only to compare it with another.
 
-    cruft records `_commit`, cookiecutter does not; the update works in a folder of
-    `tempfile`. A repository there would become part of the patch.
+    cruft records `_commit`, cookiecutter does not; the update works in a temporary folder. A
+    repository there would become part of the patch.
     """
     return "_commit" in answers and folder.parent.parent == Path(tempfile.gettempdir()).resolve()
 
 
 def main() -> None:
-    """Finish the project in the working directory, as cookiecutter starts its hooks."""
-    # Percent-encoded, no answer can end the string: answers stay data.
+    """Finish the project in the working directory, where cookiecutter runs its hooks."""
+    # Percent-encoded, so that no answer can end the string and become code.
     answers: dict[str, object] = json.loads(
         urllib.parse.unquote("{{ cookiecutter | jsonify | urlencode }}")
     )
-    # A fork gives an answer instead of asking for it by an underscore: `_bucket`.
+    # A fork presets an answer, instead of asking for it, with an underscore: `_bucket`.
     answers = {key.removeprefix("_"): value for key, value in answers.items()} | answers
     folder = Path.cwd()
     template = find_template(answers)

@@ -1,6 +1,6 @@
-"""Refuse answers that could not work, all at once.
+"""Reject answers that could not work, all at once.
 
-Answers that were asked for have passed these rules in answers.py; those of a replay have not.
+Answers from prompts have already passed these rules in answers.py; those of a replay have not.
 """
 
 import json
@@ -35,7 +35,7 @@ DEPENDENCIES = _words(
     " zizmor"
 )
 TAKEN_NAMES = {
-    # Python 3.11 does not know `type` as a keyword yet.
+    # `type` is not a keyword yet in Python 3.11.
     frozenset([*keyword.kwlist, *keyword.softkwlist, "type"]): "is a Python keyword",
     _words("build conftest dist docs publish s3index src test tests"): (
         "is a name that the repository uses itself"
@@ -46,7 +46,7 @@ TAKEN_NAMES = {
         " py pygments pytest pytest_cov python_discovery ruff tomli typing_extensions virtualenv"
         " yaml zizmor"
     ): "is the import name of a package that the repository uses",
-    # sys.stdlib_module_names speaks for one Python only; these came or went from 3.10 to 3.14.
+    # sys.stdlib_module_names is for one Python only; these came or went from 3.10 to 3.14.
     sys.stdlib_module_names
     | _words(
         "aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt"
@@ -59,9 +59,9 @@ DEVICES = r"con|prn|aux|nul|(com|lpt)[0-9]"
 
 
 def problems(answers: Mapping[str, object]) -> list[str]:
-    """Check cookiecutter's context: answers, and those (`_bucket`) that a fork gives itself.
+    """Check cookiecutter's context: answers, and those (`_bucket`) that a fork presets.
 
-    Returns one line per problem, with the answer's key, its value and the rule it breaks.
+    Return one line per problem, with the answer's key, its value and the rule it breaks.
     """
     rules: dict[str, Callable[[str], Iterator[str]]] = {
         **dict.fromkeys(("organization", "project_name", "description"), _free_text),
@@ -88,7 +88,7 @@ def problems(answers: Mapping[str, object]) -> list[str]:
 
 
 def answer(answers: Mapping[str, object], key: str) -> object:
-    """Return the answer to a question, or what a fork gives (`_bucket`) instead of asking."""
+    """Return the answer to a question, or the one that a fork presets (`_bucket`)."""
     return answers.get(key, answers.get(f"_{key}"))
 
 
@@ -101,7 +101,7 @@ def _free_text(value: str) -> Iterator[str]:
     if categories & {"Cc", "Zl", "Zp"}:
         yield "must be one line without control characters, as core metadata asks"
     if "Cf" in categories:
-        # The joiners of emoji and of some scripts too: nobody can see what they do to a text.
+        # This includes the joiners of emoji and some scripts: their effect on text is invisible.
         yield "must not have invisible characters (bidirectional, zero width, joiners)"
     if "Cs" in categories:
         yield "must be valid Unicode: it has half of a surrogate pair"
@@ -179,7 +179,7 @@ def _bucket(value: str, region: object) -> Iterator[str]:
 
 
 def _region(value: str) -> Iterator[str]:
-    # The isolated partitions (us-iso and the like) are left out: GitHub cannot reach them.
+    # The isolated partitions (us-iso and the like) are excluded: GitHub cannot reach them.
     area = "[a-z][a-z]|us-gov|eusc-[a-z][a-z]"
     direction = "central|north|south|(north|south)?(east|west)"
     if not re.fullmatch(rf"({area})-({direction})-[1-9][0-9]?", value):
@@ -201,7 +201,7 @@ def _edge(value: str, access: object) -> Iterator[str]:
 
 def main() -> int:
     """Print every problem to stderr; return the exit status, 1 if there was one."""
-    # Percent-encoded, no answer can end the string: answers stay data.
+    # Percent-encoded, so that no answer can end the string and become code.
     answers: dict[str, object] = json.loads(unquote("{{ cookiecutter | jsonify | urlencode }}"))
     found = problems(answers)
     sys.stderr.writelines(f"{line}\n" for line in found)

@@ -201,7 +201,7 @@ def verify(
 def repair(verbose: Verbose = False) -> None:
     """Rebuild the team's index from the claims and files in the bucket, then verify it.
 
-    Requires an administrator of the bucket. Keeps the yanks that any page still records.
+    Needs administrator rights on the bucket. Keeps the yanks that any page still has.
     """
     from s3index.repair import repair as protocol
 
@@ -237,7 +237,7 @@ def provision(
         raise typer.BadParameter("use either --bucket-only or --role-only.")
     with output.refusals():
         index, project = load(ROOT)
-        # All settings before the first request, so that nothing is left half done.
+        # Read all settings before the first request, so that nothing is left half done.
         readers = None if role_only else access.readers(project)
         publisher = None if bucket_only else access.publisher(project)
         if readers and readers.access == "public" and access.is_proprietary(project):
@@ -340,7 +340,7 @@ def check_tag(
 def _answers(
     questions: Mapping[str, str], known: Mapping[str, str], *, yes: bool
 ) -> dict[str, str]:
-    """Return what is known and, unless `yes`, what the answers to the other questions are."""
+    """Return the known answers and prompt for the others; raise Refused instead if `yes`."""
     answers = dict(known)
     for key, question in questions.items():
         if answers[key] or (key == "edge" and answers["access"] != "token"):
@@ -355,7 +355,7 @@ def _answers(
 def _distributions(
     project: Project, files: list[Path] | None
 ) -> Iterator[list[distribution.Distribution]]:
-    """Yield the release's files: those named, or what is built into a folder of its own."""
+    """Yield the release's files: those given, or those built into a folder of their own."""
     if files:
         yield distribution.read_release(files, project.name, project.version)
         return
@@ -472,10 +472,10 @@ def _bucket(index: Index, opener: "Opener | None" = None, *, verbose: bool = Fal
 
 def main() -> None:
     """Run the command line."""
-    # What the terminal's encoding lacks is escaped, as it is on stderr.
+    # Escape characters that the terminal's encoding lacks, as on stderr.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    # A run drops little of what it loads: to look for cycles in it would be a third of its time.
+    # A run frees little of what it loads; looking for cycles in it would take a third of its time.
     gc.set_threshold(1_000_000)
     atexit.register(gc.freeze)
     app()

@@ -1,4 +1,4 @@
-"""What people read of a release: what its core metadata says, and what its claim adds."""
+"""A release as people read it, from its core metadata and its claim."""
 
 import re
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from s3index.pages import line
 from s3index.readme import link
 
 MOST = 200
-"""Dependencies, and links, that are shown."""
+"""Maximum number of dependencies, and of links, to show."""
 
 
 @dataclass(frozen=True)
 class Dependency:
-    """A requirement (PEP 508), cut to a line, the name it starts with, and its team if any.
+    """A requirement (PEP 508), cut to one line, the project that it names, and that one's team.
 
-    `team` is that of the organisation's project of this name, None for a project of PyPI.
+    `team` is None for a project from PyPI.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Dependency:
 class About:
     """A release as its page describes it; every text but the description is one line.
 
-    `dependencies` are those without an extra, `links` pairs of a label and an address.
+    `dependencies` excludes those of extras; `links` are (label, address) pairs.
     """
 
     summary: str | None = None
@@ -50,7 +50,7 @@ class About:
 
 
 def read(metadata: bytes, claim: Claim | None) -> About:
-    """Return what core metadata (PyPA's specification) says; what is not valid is left out."""
+    """Parse core metadata (PyPA's specification), omitting invalid values."""
     raw, _ = parse_email(metadata)
     people = [(raw.get("author"), raw.get("author_email"))]
     people += [(raw.get("maintainer"), raw.get("maintainer_email"))]
@@ -73,13 +73,13 @@ def read(metadata: bytes, claim: Claim | None) -> About:
 
 
 def required(metadata: bytes) -> set[str]:
-    """Return the normalized names that core metadata requires, those of extras included."""
+    """Return the normalized names that core metadata requires, including those of extras."""
     raw, _ = parse_email(metadata)
     return {canonicalize_name(requirement.name) for requirement, _ in _requirements(raw)}
 
 
 def _requirements(raw: RawMetadata) -> Iterator[tuple[Requirement, str]]:
-    """Yield the requirements that are valid, each with its normalized text."""
+    """Yield each valid requirement with its normalized text."""
     for text in raw.get("requires_dist", []):
         try:
             requirement = Requirement(text)
@@ -107,7 +107,7 @@ def _licence(expression: str | None, text: str | None, classifiers: list[str] | 
 def _names(name: str | None, mails: str | None) -> Iterator[str]:
     if found := line(name):
         yield found
-    # A comma also separates the parts of an address in quotes; such a name is shown in two.
+    # This also splits a quoted name at its commas; such a name is shown as two.
     for each in re.split(r",\s*(?![^<]*>)", mails or ""):
         name, address = parseaddr(each)
         if found := line(name or address):

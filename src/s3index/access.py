@@ -1,7 +1,7 @@
-"""Who may read the bucket and who may publish: the settings in pyproject.toml, checked.
+"""Validate the settings in pyproject.toml that say who may read the bucket and who may publish.
 
-All of them end up in policies, where a star or a dollar would be a pattern or a variable, so a
-name has to be nothing but a name.
+All of them end up in policies, where `*` is a wildcard and `$` starts a variable, so they must not
+contain either.
 """
 
 import re
@@ -19,10 +19,10 @@ public access", on aws:SourceIp)."""
 
 @dataclass(frozen=True)
 class Readers:
-    """`access` is `public`, `network` for CIDR blocks and VPC endpoints, at least one, or `token`.
+    """`access` is `public`, `token`, or `network` with at least one CIDR block or VPC endpoint.
 
-    With `token`, `distribution` is the ARN of the CloudFront distribution that asks for tokens, and
-    alone reads the bucket.
+    With `token`, `distribution` is the ARN of the CloudFront distribution that checks tokens; only
+    it may read the bucket.
     """
 
     access: str
@@ -33,19 +33,19 @@ class Readers:
 
 @dataclass(frozen=True)
 class Publisher:
-    """The repository on GitHub, as owner/name, and how its OIDC tokens' subjects start."""
+    """The GitHub repository, as owner/name, and the prefix of its OIDC tokens' subjects."""
 
     repository: str
     subject: str
 
     @property
     def has_ids(self) -> bool:
-        """Tell whether the subject has the numbers by which GitHub knows owner and repository."""
+        """Return whether the subject includes GitHub's numeric ids of owner and repository."""
         return "@" in self.subject
 
 
 def readers(project: Project) -> Readers:
-    """Return who may read; raises Refused if the settings are missing or not usable."""
+    """Return who may read; raise Refused if the settings are missing or invalid."""
     settings = table(read(project.root))
     access = settings.get("access")
     if access not in ("public", "network", "token"):
@@ -79,13 +79,13 @@ def readers(project: Project) -> Readers:
 
 
 def is_proprietary(project: Project) -> bool:
-    """Tell whether `[project]` has the licence that the template calls Proprietary."""
+    """Return whether `[project]` has the licence that the template calls Proprietary."""
     found = section(read(project.root), "project").get("license")
     return "proprietary" in str(found).lower()
 
 
 def publisher(project: Project) -> Publisher:
-    """Return who may publish; raises Refused if the settings are missing or not usable."""
+    """Return who may publish; raise Refused if the settings are missing or invalid."""
     urls = section(read(project.root), "project").get("urls")
     labels = {key.lower(): url for key, url in urls.items()} if isinstance(urls, dict) else {}
     url = str(labels.get("repository"))
@@ -107,7 +107,7 @@ def publisher(project: Project) -> Publisher:
 
 
 def ask_github(repository: str) -> str:
-    """Return the command that prints how the subjects of a repository's tokens start."""
+    """Return the command that prints the subject prefix of a repository's tokens."""
     return f"gh api repos/{repository}/actions/oidc/customization/sub --jq .sub_claim_prefix"
 
 

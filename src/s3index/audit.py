@@ -1,8 +1,7 @@
-"""What the bucket holds of a team, and what it should hold: one walk for verify and repair.
+"""Compare a team's objects in the bucket with what they should be, for verify and repair.
 
-A finding is something that clients meet and repair mends, or that needs an administrator. A note
-is what harms nobody and cannot be mended without deleting: an upload that was abandoned, a
-folder that is not a project's.
+A finding affects clients; repair fixes it, or it needs an administrator. A note is harmless and
+cannot be fixed without deleting: an abandoned upload, or a folder that is not a project's.
 """
 
 import re
@@ -24,7 +23,7 @@ from s3index.settings import LIST, NAME, Index
 from s3index.steps import Facts, List, Listed, Stat, Steps, Stored, ask, get_all
 
 TOGETHER = 64
-"""Projects that are looked at in one batch: what they hold has to fit into memory."""
+"""Projects in one batch, whose objects have to fit into memory."""
 
 
 Listing = Mapping[str, Listed]
@@ -32,13 +31,13 @@ Listing = Mapping[str, Listed]
 
 @dataclass
 class Observed:
-    """A project as the bucket has it.
+    """A project as found in the bucket.
 
-    `listed` are the objects of its folder, `about` is what its newest release says of itself,
-    `objects` what is derived from its page and `rendered` what should be, `claims`
-    {version: claim}, `facts` {key: what the server says of a distribution or its core metadata},
-    `owner` the team that has the name in the organisation's namespace. `findings`, `lost`
-    (findings that nothing in the bucket can mend) and `notes` grow while it is judged.
+    `listed` are the objects in its folder, `about` describes its newest release, `objects` are
+    those derived from its page and `rendered` what they should be, `claims` is {version: claim},
+    `facts` is {key: facts about a distribution or its core metadata}, `owner` is the team that
+    owns the name in the organisation's namespace. The audit adds `findings`, `lost` (findings
+    that nothing in the bucket can fix) and `notes`.
     """
 
     name: str
@@ -57,12 +56,12 @@ class Observed:
 
     @property
     def missing(self) -> bool:
-        """Tell whether there is no page; S3's console makes an empty object of each folder."""
+        """Return whether there is no page; S3's console creates an empty object for a folder."""
         return self.stored is None or not self.stored.body
 
 
 def listing(index: Index, project: str | None = None) -> list[List]:
-    """Return the requests for all keys of a team and the organisation, or of one project alone."""
+    """Return the requests that list the keys of a team and the organisation, or of one project."""
     prefixes = (
         [index.team_list, LIST, index.site("simple/")]
         if project is None
@@ -72,7 +71,7 @@ def listing(index: Index, project: str | None = None) -> list[List]:
 
 
 def folders(keys: Listing, index: Index) -> tuple[dict[str, dict[str, Listed]], list[str]]:
-    """Return the objects of each project's folder, {project: {key: …}}, and the other keys."""
+    """Return the objects in each project's folder, {project: {key: …}}, and the other keys."""
     found: dict[str, dict[str, Listed]] = {}
     foreign = []
     for key, listed in keys.items():
@@ -89,9 +88,9 @@ def folders(keys: Listing, index: Index) -> tuple[dict[str, dict[str, Listed]], 
 def observe(
     folders: Mapping[str, Listing], index: Index, keys: Listing, *, deep: bool
 ) -> Steps[list[Observed]]:
-    """Read what the bucket holds of projects, given what was listed of each and in all.
+    """Read projects from the bucket, given the listing of each folder and of all keys.
 
-    What a listing shows with the MD5 of what should be there is not asked for, unless `deep`.
+    Objects listed with the expected MD5 are not requested; if `deep`, distributions are.
     """
     wanted: list[str] = []
     for name, folder in folders.items():
@@ -123,8 +122,8 @@ def observe(
         if stored := one.objects[owned]:
             one.owner = read(stored, partial(pages.owner, key=owned), owned, one.findings)
         one.facts = {} if deep else _listed_facts(one, index)
-        # A release that was made since the keys were listed has its files, too: what pages and
-        # claims name is asked for, listed or not.
+        # A release made after the keys were listed has its files, too: request all that pages and
+        # claims name, listed or not.
         stats += [(one, key) for key in _named_keys(one, index) if key not in one.facts]
     replies = yield from ask([Stat(key, deep) for _, key in stats])
     for (one, key), facts in zip(stats, replies, strict=True):
@@ -133,7 +132,7 @@ def observe(
 
 
 def chunks(names: Collection[str], folders: Mapping[str, Listing]) -> Iterator[dict[str, Listing]]:
-    """Return what is listed of each project, in parts of what is looked at together."""
+    """Yield the listings of projects in batches of TOGETHER."""
     ordered = sorted(names)
     for start in range(0, len(ordered), TOGETHER):
         yield {name: folders.get(name, {}) for name in ordered[start : start + TOGETHER]}
@@ -142,9 +141,9 @@ def chunks(names: Collection[str], folders: Mapping[str, Listing]) -> Iterator[d
 def should_be(one: Observed, index: Index) -> list[File]:
     """Return the files that a project's page should list; notes and findings say why.
 
-    A claim whose files are all stored, with its digests, is a release. So is what the page lists
-    already, if it is stored. Yanks come from the page, else from its copy in the organisation's
-    namespace, else from the claim of a release that was imported. Everything else is left alone.
+    A claim is a release if all its files are stored with its digests. So is anything that the page
+    already lists, if it is stored. Yanks come from the page, else from its copy in the
+    organisation's namespace, else from an imported release's claim. Everything else is ignored.
     """
     old = {file.filename: file for file in one.page.files} if one.page else {}
     copy = _copy(one, index)
@@ -166,7 +165,7 @@ def should_be(one: Observed, index: Index) -> list[File]:
             one.notes.append(
                 f"{key}: an unfinished release: some of its files are missing, and it is not listed"
             )
-    # What 0.2.0 released has no claim; where the page is lost, its copy knows as much.
+    # Releases of 0.2.0 have no claim; if the page is lost, its copy lists the same files.
     known = list(old.values()) if one.page else copy
     listed += [file for file in known if file.filename not in claimed]
     names = {file.filename for file in listed} | claimed
@@ -182,7 +181,7 @@ def should_be(one: Observed, index: Index) -> list[File]:
 
 
 def unclaimed(one: Observed, files: Collection[File], index: Index) -> list[Claim]:
-    """Return claims for releases that have none, which 0.2.0 made: if all their files are right."""
+    """Return claims for 0.2.0's releases, which have none, if all their files are intact."""
     found = []
     for version in sorted({file.version for file in files} - one.claims.keys()):
         entries = [file for file in files if file.version == version]
@@ -197,7 +196,7 @@ def unclaimed(one: Observed, files: Collection[File], index: Index) -> list[Clai
 def read(
     stored: Stored | None, parse: Callable[[bytes], pages.T], key: str, findings: list[str]
 ) -> pages.T | None:
-    """Return what an object parses to; None, and a finding, if it is missing or malformed."""
+    """Parse an object; return None and add a finding if it is missing or malformed."""
     if stored is None:
         findings.append(f"{key}: missing")
         return None
@@ -233,13 +232,13 @@ def _observed(name: str, listed: Listing, index: Index, objects: Objects) -> Obs
 
 
 def _claimed_version(path: str) -> Version | None:
-    """Return the version of a claim's key, None if the key is not one."""
+    """Return the version in a claim's key, None if the key is not a claim's."""
     found = re.fullmatch(r"release-(.{1,200})\.json", path)
     try:
         version = Version(found[1]) if found else None
     except InvalidVersion:
         return None
-    # Equal versions have one claim: release-1.0.json would be a second one of 1.
+    # Equal versions share one claim: release-1.0.json would be a second one for 1.
     return version if version and path == f"release-{canonicalize_version(version)}.json" else None
 
 
@@ -252,13 +251,13 @@ def _is_distribution(key: str, one: Observed) -> bool:
 
 
 def _named_keys(one: Observed, index: Index) -> set[str]:
-    """Return the keys of all files that a page or a claim names, and of their core metadata."""
+    """Return the keys of all files that a page or claim names, and of their core metadata."""
     files = {index.file(one.name, file.filename): file for file in _named(one, index)}
     return files.keys() | {f"{key}.metadata" for key, file in files.items() if file.core_metadata}
 
 
 def _listed_facts(one: Observed, index: Index) -> dict[str, Facts | None]:
-    """Return the facts of what a listing shows with the MD5 that a claim has of it."""
+    """Return the facts about every object that is listed with the MD5 in its claim."""
     facts: dict[str, Facts | None] = {}
     for claim in one.claims.values():
         for file in claim.files:
@@ -292,7 +291,7 @@ def _is_stored(file: File, one: Observed, index: Index) -> bool:
 
 
 def _present(file: File, one: Observed, index: Index) -> bool:
-    """Tell whether a file that should be listed is there, with or without its released bytes."""
+    """Return whether a file that should be listed exists, whatever its bytes; record problems."""
     key = index.file(one.name, file.filename)
     facts = one.facts.get(key)
     if facts is None:
@@ -311,7 +310,7 @@ def _present(file: File, one: Observed, index: Index) -> bool:
 
 
 def metadata_problem(file: File, one: Observed, index: Index) -> str | None:
-    """Return what is wrong with the core metadata beside a wheel, None if nothing is."""
+    """Return what is wrong with the core metadata stored for a wheel, or None."""
     key = index.file(one.name, file.filename)
     if not file.core_metadata or one.facts.get(key) is None:
         return None

@@ -1,4 +1,4 @@
-"""Errors of boto3, S3 and IAM, translated: what went wrong, and what a person can do about it."""
+"""Translate errors of boto3, S3 and IAM into what went wrong, and what the user can do about it."""
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
@@ -6,7 +6,7 @@ from botocore.parsers import ResponseParserError
 from s3index.errors import Denied, Refused
 
 NOT_REACHED = (BotoCoreError, ResponseParserError, KeyError, ValueError)
-"""What boto3, and code that reads its replies, raise if nothing answers, or something but S3."""
+"""Raised by boto3, and by code that reads its replies, if no server answers, or one without S3."""
 ERRORS = (ClientError, *NOT_REACHED)
 SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
@@ -18,7 +18,7 @@ INVALID = (
 )
 CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
 CLOCK_MESSAGES = ("Signature expired", "Signature not yet current")
-"""How the message of a SignatureDoesNotMatch of IAM and STS starts if it is about the time."""
+"""Prefixes of SignatureDoesNotMatch messages from IAM and STS that are about the time."""
 ELSEWHERE = (
     "PermanentRedirect",
     "AuthorizationHeaderMalformed",
@@ -27,7 +27,7 @@ ELSEWHERE = (
 
 
 def code(error: ClientError) -> str:
-    """Return S3's name of an error, such as NoSuchKey."""
+    """Return an error's code, such as NoSuchKey."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
@@ -37,7 +37,7 @@ def status(error: ClientError) -> int:
 
 
 def is_elsewhere(error: ClientError) -> bool:
-    """Tell whether the server says that the bucket is in another region."""
+    """Return whether the server says that the bucket is in another region."""
     return code(error) in ELSEWHERE or status(error) in (301, 302, 307)
 
 
@@ -85,7 +85,7 @@ def provision_refusal(error: Exception, bucket: str) -> Refused:
 
 
 def _about_the_caller(error: ClientError, bucket: str) -> Refused | None:
-    """Return the refusal if credentials, clock or region are at fault, whatever was asked for."""
+    """Return the refusal if credentials, clock or region are at fault, whatever the request."""
     name = code(error)
     if name in CLOCK or (name in INVALID and _message(error).startswith(CLOCK_MESSAGES)):
         return Refused(
@@ -104,7 +104,7 @@ def _about_the_caller(error: ClientError, bucket: str) -> Refused | None:
 
 
 def _not_reached(error: Exception, bucket: str) -> Refused:
-    """Return the refusal for an error that came before any answer of an S3 server."""
+    """Return the refusal for an error raised before any S3 server replied."""
     if isinstance(error, NoCredentialsError):
         return Denied(f"No AWS credentials found. {SIGN_IN}")
     if isinstance(error, (ResponseParserError, KeyError)):

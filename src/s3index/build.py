@@ -1,4 +1,4 @@
-"""What other programs say: Poetry or build make the files, CI or git know who publishes."""
+"""Run Poetry or build to make the distributions, and ask CI or git who publishes them."""
 
 import os
 import shutil
@@ -14,16 +14,16 @@ from s3index.settings import read
 
 
 def uses_poetry(document: dict[str, object]) -> bool:
-    """Tell whether Poetry is the tool of a project: its backend builds it (PEP 517)."""
+    """Return whether Poetry's backend builds a project (PEP 517)."""
     system = document.get("build-system")
     return isinstance(system, dict) and str(system.get("build-backend")).startswith("poetry.")
 
 
 def build(root: Path, into: Path) -> list[Path]:
-    """Build wheel and sdist of the repository at `root` into an empty folder; return the files.
+    """Build a wheel and an sdist from the repository at `root` into an empty folder; return them.
 
-    With Poetry where it is the project's tool, else with PyPA's build, in an environment that has
-    the project's build requirements alone. Raises Refused if that is not there or fails.
+    Use Poetry if its backend builds the project, else PyPA's build, in an environment with only the
+    project's build requirements. Raise Refused if the tool is missing or fails.
     """
     if uses_poetry(read(root)):
         poetry = shutil.which("poetry")
@@ -33,14 +33,14 @@ def build(root: Path, into: Path) -> list[Path]:
             )
         name, command = "poetry build", [poetry, "build", "--no-interaction", "--output", str(into)]
     elif find_spec("build"):
-        # -P: the repository may have a build.py of its own.
+        # -P: the repository may have its own build.py.
         name, command = "build", [sys.executable, "-P", "-m", "build", "--outdir", str(into), "."]
     else:
         raise Refused("build is not installed. Install s3index[build], or name built files.")
     environment = dict(os.environ)
     if environment.get("VIRTUAL_ENV") == sys.prefix:
-        # `uv run publish.py` names the publisher's environment; Poetry would take it for the
-        # library's, whose Python may be another.
+        # `uv run publish.py` sets it to the publisher's environment; Poetry would take it for the
+        # library's, whose Python may differ.
         del environment["VIRTUAL_ENV"]
     done = subprocess.run(
         command,
@@ -58,16 +58,16 @@ def build(root: Path, into: Path) -> list[Path]:
 
 
 def uploader(root: Path) -> tuple[str | None, str | None]:
-    """Return who publishes and from which commit, as GitHub's variables or else git say."""
+    """Return who publishes and from which commit, from GitHub's variables or else from git."""
     who = os.environ.get("GITHUB_ACTOR") or _git(root, "config", "user.name")
     commit = os.environ.get("GITHUB_SHA") or _git(root, "rev-parse", "HEAD")
     return who or None, commit or None
 
 
 def provenance() -> str | None:
-    """Return where the files' attestation is, as the workflow that made it says; None without one.
+    """Return the address of the files' attestation, set by the workflow that made it, or None.
 
-    Raises Refused if S3INDEX_ATTESTATION is not an address that a page may link to.
+    Raise Refused if S3INDEX_ATTESTATION is not an address that a page may link to.
     """
     said = os.environ.get("S3INDEX_ATTESTATION", "").strip()
     address = link(said) if said.startswith("https://") and len(said) <= LONGEST_TEXT else None

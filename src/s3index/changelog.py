@@ -1,4 +1,4 @@
-"""The section of one version in a library's changelog, Markdown or reStructuredText."""
+"""Find one version's section in a library's changelog, in Markdown or reStructuredText."""
 
 import re
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 FILENAME = re.compile(r"(changelog|changes|history|news|release[-_]notes)\.(md|rst)", re.IGNORECASE)
-"""What the changelog in the top folder of an sdist is called."""
+"""The changelog's filename, in the top folder of an sdist."""
 CONTENT_TYPES = {"md": "text/markdown", "rst": "text/x-rst"}
 LONGEST = 10_000
-"""Characters of a section that are kept."""
+"""Maximum length of a section, in characters; the rest is cut."""
 
 _VERSION = re.compile(r"\bv?(\d[\w.!+-]*)", re.IGNORECASE)
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+(\S.*)")
@@ -18,9 +18,9 @@ _UNDERLINE = re.compile(r"([^\w\s])\1{2,}\s*")
 
 
 def section(text: str, content_type: str, version: Version) -> str | None:
-    """Return what a changelog says of a version below its heading, None if it says nothing.
+    """Return a version's section of a changelog, without its heading; None if missing or empty.
 
-    A heading that names the version starts the section, one of its level or above ends it.
+    The section ends at the next heading of the same level or above.
     """
     lines = text.splitlines()
     found = _markdown(lines) if content_type == CONTENT_TYPES["md"] else _underlined(lines)
@@ -42,7 +42,7 @@ def _names(title: str, version: Version) -> bool:
             if Version(word.rstrip(".")) == version:
                 return True
         except ValueError:
-            # InvalidVersion is one; a number of 5,000 digits raises a plain one.
+            # InvalidVersion is a ValueError; a number of 5,000 digits raises a plain one.
             continue
     return False
 
@@ -67,7 +67,7 @@ def _markdown(lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
 def _underlined(lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
     """Yield (line, line after it, level, title) of each heading.
 
-    A level is the order in which its character first comes.
+    Levels are numbered in the order in which their underline characters first appear.
     """
     order: list[str] = []
     for number in range(1, len(lines)):

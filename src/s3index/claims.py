@@ -1,4 +1,4 @@
-"""What a release consists of: its claim, created once, before its files, and never changed."""
+"""Claims, which define what a release consists of."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ Text = Annotated[
 
 
 class Changelog(Struct, frozen=True, omit_defaults=True, rename={"content_type": "content-type"}):
-    """What the changelog in the sdist says of a release, in Markdown or reStructuredText."""
+    """A release's section of the changelog in its sdist, in Markdown or reStructuredText."""
 
     text: Text
     content_type: Literal["text/markdown", "text/x-rst"]
@@ -43,11 +43,11 @@ class Changelog(Struct, frozen=True, omit_defaults=True, rename={"content_type":
 class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "uploaded-by"}):
     """What a release consists of: created once, before its files, and never changed.
 
-    `files` are the entries of the project page as they were when the release was made,
-    `uploaded_by` says who made it, `commit` of which commit, `time` when, in UTC. `md5` has the
-    hexadecimal MD5 of each object, core metadata included: S3 lists most by it. For people,
-    `dependencies` tells which of the organisation's projects it needs, {project: team}, and
-    `provenance` where the attestation of its files is.
+    `files` are the entries of the project page at the time of the release, `uploaded_by` is who
+    made it, `commit` from which commit, `time` when, in UTC. `md5` has the hexadecimal MD5 of each
+    object, core metadata included, which is what S3 lists for most. For people, `dependencies` are
+    the organisation's projects that it requires, {project: team}, and `provenance` is the address
+    of its files' attestation.
     """
 
     name: Name
@@ -68,7 +68,7 @@ class Claim(Struct, frozen=True, omit_defaults=True, rename={"uploaded_by": "upl
 
 
 def parse_claim(body: bytes, key: str, name: str, version: Version) -> Claim:
-    """Read the claim of a release, found at `key`; raises Malformed if it is not one."""
+    """Parse the claim of a release, found at `key`; raise Malformed if it is not one."""
     claim = decode(body, key, Claim)
     files = checked(claim.files, key, name, "")
     if claim.name != name or not files or any(file.version != version for file in files):
@@ -77,7 +77,7 @@ def parse_claim(body: bytes, key: str, name: str, version: Version) -> Claim:
 
 
 def dump_claim(claim: Claim) -> bytes:
-    """Return the bytes that are stored for a claim."""
+    """Return a claim as the bytes to store."""
     return msgspec.json.encode(claim) + b"\n"
 
 
@@ -88,7 +88,7 @@ def new_claim(
     commit: str | None,
     provenance: str | None = None,
 ) -> Claim:
-    """Return the claim of a release that is made at `now`, by whom and of which commit.
+    """Return the claim of a release made at `now`, by `uploaded_by`, from `commit`.
 
     `provenance` is the address of the files' attestation.
     """

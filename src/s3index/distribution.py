@@ -1,4 +1,4 @@
-"""A built release: its wheels and sdists, their digests and their core metadata, checked."""
+"""Read and check a built release: wheels and sdists, their digests and their core metadata."""
 
 import gzip
 import hashlib
@@ -30,15 +30,15 @@ from s3index import changelog
 from s3index.errors import Refused
 
 LARGEST_PUT = 5 * 1024**3
-"""Bytes that S3 takes in one PutObject; a conditional PUT cannot be larger."""
+"""Maximum bytes of one PutObject to S3; a conditional PUT cannot be larger."""
 LARGEST_METADATA = 2 * 1024**2
-"""Bytes of core metadata that are read; a few lines in an archive can inflate to gigabytes."""
+"""Maximum bytes of core metadata to read; a few lines in an archive can inflate to gigabytes."""
 LONGEST_NAME = 200
-"""Characters of a name or a version."""
+"""Maximum length of a name or a version, in characters."""
 LONGEST_TEXT = 500
-"""Characters of a free text, such as Requires-Python or the reason of a yank."""
+"""Maximum length of free text, such as Requires-Python or a yank's reason, in characters."""
 INSTALLERS_READ = ("name", "version", "requires-python", "requires-dist", "provides-extra")
-"""Fields of core metadata that decide whether and how a distribution is installed. Its own version
+"""Core metadata fields that decide whether and how a distribution is installed. Metadata-Version
 does not: for years wheel wrote 2.0, which never became a standard."""
 DAMAGED = (
     zipfile.BadZipFile,
@@ -50,16 +50,16 @@ DAMAGED = (
     RuntimeError,  # an encrypted member
     ValueError,
 )
-"""What zipfile and tarfile raise for archives that are damaged or were made to be."""
+"""Raised by zipfile and tarfile for archives that are damaged or malicious."""
 
 
 @dataclass(frozen=True)
 class Distribution:
     """One wheel or sdist on disk, read and checked.
 
-    `sha256` and `md5` are hexadecimal, `size` in bytes; `metadata` is a wheel's METADATA as it
-    stands in the archive (PEP 658), None for an sdist. `changelog` is what that of an sdist says of
-    the version, and in which content type; None if there is none.
+    `sha256` and `md5` are hexadecimal, `size` is in bytes; `metadata` is a wheel's METADATA exactly
+    as in the archive (PEP 658), None for an sdist. `changelog` is the version's section of an
+    sdist's changelog and its content type; None if there is none.
     """
 
     path: Path
@@ -75,20 +75,20 @@ class Distribution:
 
     @property
     def is_pure(self) -> bool:
-        """Tell whether every platform can install it: a pure-Python wheel, or an sdist."""
+        """Return whether every platform can install it: a pure-Python wheel, or an sdist."""
         return self.filename.endswith(("-none-any.whl", ".tar.gz"))
 
 
 new_md5 = partial(hashlib.md5, usedforsecurity=False)
-"""MD5, which S3 names a content by; what has to be right is held to its SHA-256."""
+"""MD5, S3's usual ETag; anything that has to be right is checked by its SHA-256."""
 
 
 def read(path: Path, *, old: bool = False) -> Distribution:
-    """Read a wheel (PEP 427) or an sdist (PEP 625) and check it against its own name.
+    """Read a wheel (PEP 427) or an sdist (PEP 625) and check it against its filename.
 
-    Raises Refused if the file is not a distribution, is damaged or too large for one PUT, if
-    its filename and its core metadata name another project or version, or if its core metadata is
-    not valid: of an `old` one, the part that installers read.
+    Raise Refused if the file is not a distribution, is damaged or too large for one PUT, if its
+    filename and its core metadata differ in project or version, or if its core metadata is
+    invalid; in an `old` one, only the fields that installers read have to be valid.
     """
     if not path.is_file():
         raise Refused(f"{path} is not a file. Build first, or name the files in dist/.")
@@ -128,7 +128,7 @@ def read(path: Path, *, old: bool = False) -> Distribution:
 
 
 def _refuse_long(filename: str, names: Sequence[str], requires_python: str | None) -> None:
-    """Raise Refused for what could be written on a page, but not be read from it."""
+    """Raise Refused for values that could be written to a page but not read from it."""
     if max(map(len, names)) > LONGEST_NAME:
         raise Refused(f"{filename:.99}… has a name or a version of over {LONGEST_NAME} characters.")
     if requires_python is not None and len(requires_python) > LONGEST_TEXT:
@@ -138,10 +138,10 @@ def _refuse_long(filename: str, names: Sequence[str], requires_python: str | Non
 def read_release(
     paths: Sequence[Path], project: str, version: Version | None
 ) -> list[Distribution]:
-    """Read the files of one release of `project`: of `version`, or whichever one they have.
+    """Read the files of one release of `project`: of `version`, or if None, of the files' own.
 
-    Raises Refused as `read` does, if there is no file, a filename comes twice, a file belongs to
-    another project or version than pyproject.toml says, or no file fits every platform.
+    Raise Refused as `read` does, and if there are no files, a filename is repeated, a file belongs
+    to another project or version than in pyproject.toml, or no file fits every platform.
     """
     if not paths:
         raise Refused("No files to publish. Build first.")
@@ -151,9 +151,8 @@ def read_release(
 def read_old(paths: Sequence[Path], project: str) -> tuple[list[list[Distribution]], list[str]]:
     """Read files of any number of old releases of `project`.
 
-    Returns the files of each release, and a line for each file that is refused, as `read` and
-    `read_release` do. Their core metadata has to be what installers can use, no more: nobody can
-    correct it now.
+    Return the files of each release, and the message of each refusal, as raised by `read` and
+    `read_release`. Core metadata only has to be usable by installers: nobody can correct it now.
     """
     found: defaultdict[Version, list[Distribution]] = defaultdict(list)
     releases, refused = [], []
@@ -200,9 +199,9 @@ def _one_release(
 
 @lru_cache(1 << 16)
 def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
-    """Return the normalized project name and the version that a filename holds.
+    """Return the normalized project name and the version in a filename.
 
-    Raises Refused if it is the filename of neither a wheel nor an sdist.
+    Raise Refused if it is not the filename of a wheel or an sdist.
     """
     try:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", filename, re.ASCII):
@@ -218,15 +217,15 @@ def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
 
 
 def wheel_metadata(file: BinaryIO, name: str) -> bytes:
-    """Return METADATA of a wheel (PEP 427), having read every member against its CRC.
+    """Return METADATA of a wheel (PEP 427), after checking the CRC of every member.
 
-    Raises Refused if the archive is damaged, or does not hold one METADATA in the .dist-info
-    folder of the project and version in its filename, `name`.
+    Raise Refused if the archive is damaged, or does not have exactly one METADATA, in the
+    .dist-info folder of the project and version in its filename, `name`.
     """
     with _intact(name, "wheel"), zipfile.ZipFile(file) as archive:
         methods = {member.compress_type for member in archive.infolist()}
         if methods - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            # LZMA's header says how much memory to take, and not every installer knows the others.
+            # LZMA's header sets how much memory to allocate; few installers support the others.
             raise zipfile.BadZipFile("its members must be stored or deflated")
         found = [member for member in archive.namelist() if _is_metadata(member)]
         if len(found) != 1 or not _belongs(found[0], name):
@@ -243,9 +242,9 @@ def wheel_metadata(file: BinaryIO, name: str) -> bytes:
 
 
 def _sdist_texts(file: BinaryIO, name: str) -> tuple[bytes, tuple[str, str] | None]:
-    """Return PKG-INFO of an sdist (PEP 643), having read the archive to its end.
+    """Return PKG-INFO of an sdist (PEP 643), after reading the archive to its end.
 
-    Also return what its changelog says of the version, and in which content type.
+    Also return the version's section of its changelog, with its content type.
     """
     found = []
     changes = None
@@ -266,7 +265,7 @@ def _sdist_texts(file: BinaryIO, name: str) -> tuple[bytes, tuple[str, str] | No
                         found.append(text)
                     elif named:
                         changes = changes or _changes(text, named[2], name)
-        # tarfile stops at the archive's end mark; gzip checks its digest only at its own end.
+        # tarfile stops at the end-of-archive marker; gzip checks its CRC only at its own end.
         file.seek(0)
         with gzip.open(file) as stream:
             while stream.read(1 << 20):
@@ -284,7 +283,7 @@ def _changes(content: bytes, suffix: str, name: str) -> tuple[str, str] | None:
 
 
 class _Careful(io.RawIOBase):
-    """A stream for tarfile, which reads a member's extended header whole, however large."""
+    """A stream with limited reads: tarfile reads an extended header whole, however large."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
@@ -318,14 +317,14 @@ def _belongs(member: str, filename: str) -> bool:
     name, _, version = member.partition(".dist-info/")[0].partition("-")
     try:
         return (canonicalize_name(name), Version(version)) == parse_filename(filename)
-    except ValueError:  # not a version, or one with more digits than int reads
+    except ValueError:  # not a version, or one with more digits than int accepts
         return False
 
 
 def _validated(content: bytes, name: str, *, old: bool) -> Metadata:
-    """Return core metadata, valid as PyPI asks of an upload; raises Refused if it is not.
+    """Return core metadata as valid as PyPI requires of uploads; raise Refused if it is not.
 
-    Of an `old` distribution, only what installers read has to be.
+    In an `old` distribution, only the fields that installers read have to be.
     """
     if len(content) > LARGEST_METADATA:
         raise Refused(f"{name} has more than {LARGEST_METADATA} bytes of core metadata.")
@@ -337,7 +336,7 @@ def _validated(content: bytes, name: str, *, old: bool) -> Metadata:
             f"{name} has core metadata that is not UTF-8. Correct it and build again."
         ) from None
     except ExceptionGroup as group:
-        # setuptools wrote License-File for years before core metadata 2.4 had it; PyPI takes it.
+        # setuptools wrote License-File years before core metadata 2.4 had it; PyPI accepts it.
         found = [each for each in group.exceptions if not _harmless(each, old=old)]
         if not found:
             return Metadata.from_email(content, validate=False)
@@ -347,7 +346,7 @@ def _validated(content: bytes, name: str, *, old: bool) -> Metadata:
             "pyproject.toml and build again."
         ) from None
     except (ValueError, RecursionError) as error:
-        # More digits or parentheses than Python reads.
+        # More digits or parentheses than Python can parse.
         raise Refused(
             f"{name} has core metadata that installers refuse: {error!s:.500}. Correct it and "
             "build again."
@@ -355,7 +354,7 @@ def _validated(content: bytes, name: str, *, old: bool) -> Metadata:
 
 
 def _harmless(error: Exception, *, old: bool) -> bool:
-    """Tell whether no installer minds an error in core metadata."""
+    """Return whether all installers ignore an error in core metadata."""
     if not isinstance(error, InvalidMetadata):
         return False
     return error.field == "license-file" or (old and error.field not in INSTALLERS_READ)

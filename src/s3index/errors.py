@@ -1,16 +1,16 @@
-"""The one error that a command shows to a person, and how texts of others are shown."""
+"""The only error that commands show to users, and the escaping of untrusted text."""
 
 
 class Refused(Exception):
-    """The user asked for something that must not be done; the message says what to do instead."""
+    """The request must not be carried out; the message says what to do instead."""
 
 
 class Denied(Refused):
-    """The server gives no access: to nobody without credentials, or not to these."""
+    """The server denies access: without credentials, or with these."""
 
 
 def shown(text: str) -> str:
-    """Return a text as a terminal and GitHub's log can show it: what is not printable, escaped.
+    """Return text with unprintable characters escaped, safe for a terminal and GitHub's log.
 
     Keys, reasons and names come from the bucket and the environment; a line break before `::`
     would be a command for GitHub's runner, an escape sequence one for the terminal.

@@ -1,7 +1,7 @@
-"""Whether a stranger has a project of the same name, asked once: after a project's first release.
+"""Check once, after a project's first release, whether a stranger has a project of its name.
 
-The template's hook asks the same before the repository exists; a library whose name was changed
-since, or that was offline then, is told of it here, while nobody depends on it yet.
+The template's hook checks the same before the repository exists; this is for a library that was
+renamed since, or was created offline, while nobody depends on it yet.
 """
 
 import re
@@ -14,14 +14,14 @@ PATIENCE = 60
 
 
 def taken(name: str, ours: str) -> bool | None:
-    """Ask the indexes that the user's pip is configured for whether one has a project `name`.
+    """Return whether any index that the user's pip is configured for has a project `name`.
 
-    `ours` is the address of the bucket, whose answer does not count. Returns None
-    where there is no answer within a few seconds.
+    `ours` is the address of the bucket, whose answer does not count. Return None if there is no
+    answer in time.
     """
     pip = shutil.which("pip")
     command = [pip] if pip else [sys.executable, "-m", "pip"]
-    # Only with -vvv does pip tell a name that is not there from an index that does not answer.
+    # Only with -vvv does pip distinguish an unknown name from an index that does not answer.
     command += ["index", "versions", "--pre", "-vvv", "--no-input", "--disable-pip-version-check"]
     command += ["--timeout", "3", "--retries", "0", name]
     try:
@@ -34,7 +34,7 @@ def taken(name: str, ours: str) -> bool | None:
     asked = re.findall(r"Getting page (\S+)", said)
     failed = dict(re.findall(r"Could not fetch URL (\S+): (.*)", said))
     found = [url for url in asked if url not in failed]
-    # A page without a version for this Python still belongs to somebody.
+    # Even a page without a version for this Python means that the name is taken.
     if any(not url.startswith(ours) for url in found):
         return True
     if done.returncode == 0 and not found:
@@ -45,7 +45,7 @@ def taken(name: str, ours: str) -> bool | None:
 
 
 def warning(name: str, found: bool | None) -> str | None:
-    """Return what there is to say of a project's name, as `taken` found it, if anything."""
+    """Return the warning about a project's name for a result of `taken`, if any."""
     if found is None:
         return f"{name} was not checked against PyPI: pip's index gave no answer."
     if not found:

@@ -1,4 +1,4 @@
-"""Everything that another index has of a project: read with pypi-simple, checked, downloaded."""
+"""Read, check and download another index's files of a project, with pypi-simple."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +20,12 @@ from s3index.errors import Refused
 from s3index.publish import Known
 
 TIMEOUT = 60
-"""Seconds without an answer."""
+"""Seconds to wait for a reply."""
 RETRY = Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504))
 
 
 class _Password(AuthBase):
-    """Basic authentication for the index alone: its files may be on other hosts."""
+    """Basic authentication for the index's host alone: its files may be on other hosts."""
 
     def __init__(self, host: str, user: str, password: str) -> None:
         self._host, self._basic = host, HTTPBasicAuth(user, password)
@@ -37,12 +37,12 @@ class _Password(AuthBase):
 def download(
     url: str, project: str, folder: Path, watch: Callable[[int, str], None]
 ) -> tuple[list[Path], dict[str, Known], list[str]]:
-    """Download what the simple index (PEP 503, PEP 691) at `url` has of a project into a folder.
+    """Download a project's files from the simple index (PEP 503, PEP 691) at `url` into a folder.
 
-    A user and a password come from the URL or from netrc; `watch` is told of each file: how many
-    there are, and its name. Returns the files, what the index says of them, and a line for each
-    that is neither a wheel nor an sdist of the project. Raises Refused, naming the file, if one has
-    no digest or another than the index says, and if the index does not answer.
+    User and password come from the URL or from netrc; `watch` is called for each file with the
+    number of files and its name. Return the files, what the index says about them, and a line for
+    each that is not a wheel or sdist of the project. Raise Refused, naming the file, if one has no
+    digest or not the one in the index, and if the index does not reply.
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
@@ -68,7 +68,7 @@ def download(
                     watch(len(page.packages), doing)
                     known[doing] = _said(package)
                     files.append(folder / doing)
-                    # Undecoded, whatever the server calls a .tar.gz.
+                    # Some servers declare a .tar.gz as gzip-encoded, and it would be decompressed.
                     encoding = {"Accept-Encoding": "identity"}
                     index.download_package(package, files[-1], timeout=TIMEOUT, headers=encoding)
         except NoSuchProjectError:
@@ -86,7 +86,7 @@ def _said(package: DistributionPackage) -> Known:
 
 
 def _not_ours(filename: str, project: str) -> str | None:
-    """Return why a file cannot be the project's, None if it can."""
+    """Return why a file cannot belong to the project, None if it can."""
     try:
         name, _ = parse_filename(filename)
     except Refused as refusal:

@@ -1,4 +1,4 @@
-"""What the commands print: progress, what was done or is wrong, and what to do next."""
+"""Print progress, results, problems and next steps for the commands."""
 
 import json
 import os
@@ -29,7 +29,7 @@ RULESET = {
     "conditions": {"ref_name": {"include": ["refs/tags/v*"], "exclude": []}},
     "rules": [{"type": "creation"}, {"type": "update"}, {"type": "deletion"}],
 }
-"""GitHub's rules for the tags that release (REST API, repository rulesets)."""
+"""GitHub's ruleset for release tags (REST API, repository rulesets)."""
 
 if TYPE_CHECKING:
     from s3index.s3 import Opener
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Print what is wrong in a line or two instead of a traceback, and exit with 1."""
+    """Print a refusal's message instead of a traceback, and exit with 1."""
     try:
         yield
     except Refused as refusal:
@@ -51,7 +51,7 @@ def refusals() -> Iterator[None]:
 
 @contextmanager
 def upload_progress(found: Sequence[Distribution]) -> "Iterator[Opener | None]":
-    """Show a bar on a terminal while files go out; yields what opens them, None without one."""
+    """Show a progress bar for uploads on a terminal; yield an opener, None without a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -66,9 +66,9 @@ def upload_progress(found: Sequence[Distribution]) -> "Iterator[Opener | None]":
 
 @contextmanager
 def counted(what: str) -> Iterator[Callable[[int, str], None]]:
-    """Show a bar on a terminal that counts files; yields what is told of each.
+    """Show a bar on a terminal that counts files; yield a callback for each of them.
 
-    It is told how many files there are, and the name of the next one.
+    It takes the number of files and the name of the next one.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -85,14 +85,14 @@ def counted(what: str) -> Iterator[Callable[[int, str], None]]:
 
 
 def diff(text: str) -> None:
-    """Print a unified diff in the colours of git."""
+    """Print a unified diff in git's colours."""
     for line in text.splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         typer.secho(shown(line), fg=colour)
 
 
 def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: bool) -> None:
-    """Print what an import did."""
+    """Print the outcome of an import."""
     files = sum(len(files) for files in releases)
     done = "Imported" if new else "Already imported, nothing changed:"
     typer.echo(f"{done} {len(releases)} releases of {project} ({files} files).")
@@ -101,9 +101,9 @@ def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: b
 def released(
     index: Index, project: Project, found: Sequence[Distribution], claim: Claim, *, new: bool
 ) -> None:
-    """Print what a publish did, on the terminal and in GitHub's step summary.
+    """Print the outcome of a publish, on the terminal and in GitHub's step summary.
 
-    The summary also has what the changelog says of the release.
+    The summary also has the release's section of the changelog.
     """
     done = "Published" if new else "Already published, nothing changed:"
     headline = f"{done} {project.name} {found[0].version}"
@@ -122,14 +122,14 @@ def released(
 
 
 def warn_of_name(index: Index, project: Project) -> None:
-    """Warn, after the first release of a project, if a stranger has its name."""
+    """Warn, after a project's first release, if a stranger has, or may have, its name."""
     text = warning(project.name, taken(project.name, index.url))
     if text:
         _warn(text)
 
 
 def warn_of_readers() -> None:
-    """Warn, before a bucket is opened to everybody, that the library's licence does not."""
+    """Warn, before a bucket is opened to everybody, that the licence is proprietary."""
     _warn(
         'access = "public" lets everybody on the internet download what is released, but the '
         "licence is proprietary. If that is not intended, set access to network or token."
@@ -142,7 +142,7 @@ def _warn(text: str) -> None:
 
 
 def plan(index: Index, keys: Mapping[str, bool], derived: Sequence[str], *, released: bool) -> None:
-    """Print what a publish would do: {key of the release: whether it is there} and what follows."""
+    """Print what a publish would create, {key: whether it exists}, and what it would refresh."""
     if released:
         typer.echo("Already released: publishing would not change any file.")
         return
@@ -155,7 +155,7 @@ def plan(index: Index, keys: Mapping[str, bool], derived: Sequence[str], *, rele
 
 
 def how_to_install(index: Index, project: Project, *, open_page: bool) -> None:
-    """Print the project's page and the commands of each client; open the page if asked."""
+    """Print the project's page and each client's commands; open the page if asked."""
     page = index.page_address(project.name)
     typer.echo(f"\nIts page: {page}\n")
     if index.edge:
@@ -180,7 +180,7 @@ def until_interrupted() -> None:
 
 
 def verified(report: "Report") -> None:
-    """Print what verify found, and exit with 1 if anything is wrong."""
+    """Print verify's report, and exit with 1 if it has findings."""
     for note in report.notes:
         typer.echo(f"Note: {shown(note)}")
     for finding in report.findings:

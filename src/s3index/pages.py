@@ -1,12 +1,12 @@
-"""The documents that are the index's state: project pages and project lists.
+"""The documents that hold the index's state: project pages and project lists.
 
-Pages and lists are the JSON of the simple repository API (PEP 691, PEP 700); keys of ours start
-with an underscore, as PEP 691 asks. Every change of a project page raises its `_last-serial`. A
-list keeps, for each project, the serial and the newest release (`_latest`) of the page that it
+Pages and lists are the JSON of the simple repository API (PEP 691, PEP 700); our own keys start
+with an underscore, as PEP 691 requires. Every change to a project page raises its `_last-serial`.
+A list records, for each project, the serial and the newest release (`_latest`) of the page that it
 was made from. Serials only grow, which makes it safe to write everything else later.
 
-What comes out of the bucket is input. It is checked here, whole, and becomes values that nothing
-behind this module has to doubt. Functions never change their arguments.
+Documents in the bucket are untrusted input. They are validated here, in full, so that other
+modules can trust the values. Functions never change their arguments.
 """
 
 import re
@@ -28,14 +28,14 @@ from s3index.settings import NAME
 CONTENT_TYPE = "application/vnd.pypi.simple.v1+json"
 API_VERSION = "1.1"
 LARGEST = 64 * 1024**2
-"""Bytes of a document that are read: some hundred thousand files."""
+"""Maximum bytes of a document: some hundred thousand files."""
 HIGHEST = 2**52
-"""The highest serial that is read; no project has a billion releases."""
+"""The highest valid serial; no project has a billion releases."""
 RECENT = 3
-"""Releases of a project that a list names: what a feed shows of two that follow each other."""
+"""Recent releases of a project in a list, so that a feed shows two in quick succession."""
 FORGED = HIGHEST // 2
-"""Serials from here on are somebody's making. repair does not go on from them, so that there is
-always room above a serial that it writes."""
+"""Serials from here on are forged. repair does not continue from them, so that there is always room
+above a serial that it writes."""
 
 Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", max_length=LONGEST_NAME)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -90,7 +90,7 @@ class File(
 
     @property
     def version(self) -> Version:
-        """Return the version that the filename holds."""
+        """Return the version in the filename."""
         return parse_filename(self.filename)[1]
 
     @property
@@ -100,12 +100,12 @@ class File(
 
     @property
     def metadata_digest(self) -> str | None:
-        """Return the hexadecimal SHA-256 of `.metadata`, None if there is none or it is unsaid."""
+        """Return the hexadecimal SHA-256 of `.metadata`, None if it is missing or unknown."""
         return self.core_metadata.sha256 if isinstance(self.core_metadata, CoreMetadata) else None
 
     @property
     def uploaded(self) -> datetime | None:
-        """Return the time of the upload in UTC."""
+        """Return the upload time in UTC."""
         return datetime.fromisoformat(self.upload_time) if self.upload_time else None
 
 
@@ -115,7 +115,7 @@ class PageMeta(
     omit_defaults=True,
     rename={"api_version": "api-version", "last_serial": "_last-serial", "team": "_team"},
 ):
-    """`meta` of a page; `team` is named in the organisation's namespace alone."""
+    """`meta` of a page; `team` is set only in the organisation's namespace."""
 
     api_version: Annotated[str, Meta(pattern=r"^\d{1,9}\.\d{1,9}\Z")] = msgspec.field(
         default_factory=lambda: API_VERSION
@@ -134,7 +134,7 @@ class ProjectPage(Struct, frozen=True):
 
     @property
     def serial(self) -> int:
-        """Return how often the page has been changed."""
+        """Return the page's serial, which every change raises."""
         return self.meta.last_serial or 0
 
     def release(self, version: Version) -> tuple[File, ...]:
@@ -143,7 +143,7 @@ class ProjectPage(Struct, frozen=True):
 
 
 class Latest(Struct, frozen=True, omit_defaults=True):
-    """A project's newest release, with the summary of its core metadata."""
+    """A project's newest release, with the summary from its core metadata."""
 
     version: Annotated[str, Meta(max_length=LONGEST_NAME)]
     files: tuple[File, ...]
@@ -151,7 +151,7 @@ class Latest(Struct, frozen=True, omit_defaults=True):
 
 
 class Upload(Struct, frozen=True):
-    """That a version was released, and when, in UTC."""
+    """A released version, and its upload time in UTC."""
 
     version: Line
     time: Time
@@ -168,9 +168,9 @@ class Record(
         "team": "_team",
     },
 ):
-    """What a list says of a project; `team` is named in the organisation's list alone.
+    """A project's entry in a list; `team` is set only in the organisation's list.
 
-    `recent` are its last few releases in the order of time, yanked ones left out: for the feeds.
+    `recent` are its last few releases by time, without yanked ones, for the feeds.
     """
 
     name: Name
@@ -181,13 +181,13 @@ class Record(
 
     @property
     def released(self) -> str | None:
-        """Return when the newest release was made, in UTC."""
+        """Return the time of the newest release, in UTC."""
         files = self.latest.files if self.latest else ()
         return max((file.upload_time for file in files if file.upload_time), default=None)
 
     @property
     def path(self) -> str:
-        """Return what tells the project from others of the same list, in keys and serials."""
+        """Return the project's unique name within its list, as used in keys and serials."""
         return f"{self.team}/{self.name}" if self.team else self.name
 
 
@@ -217,9 +217,9 @@ def new_project(name: str) -> ProjectPage:
 
 
 def parse_project(body: bytes, key: str, name: str, base: str = "") -> ProjectPage:
-    """Read the page of project `name`, found at `key`; `base` is what its links start with.
+    """Parse the page of project `name`, found at `key`; `base` is the prefix of its links.
 
-    Raises Malformed if anything of it is not what this publisher writes.
+    Raise Malformed if any of it is not what this publisher writes.
     """
     page = decode(body, key, ProjectPage)
     if page.name != name:
@@ -231,9 +231,9 @@ def parse_project(body: bytes, key: str, name: str, base: str = "") -> ProjectPa
 
 
 def owner(body: bytes, key: str) -> str:
-    """Return the team that a page in the organisation's namespace names.
+    """Return the team named by a page in the organisation's namespace.
 
-    Raises Malformed if it names none.
+    Raise Malformed if it names none.
     """
     team = decode(body, key, _Owned).meta.team
     if team is None:
@@ -242,10 +242,10 @@ def owner(body: bytes, key: str) -> str:
 
 
 def parse_list(body: bytes, key: str, base: str = "") -> tuple[dict[str, Record], list[str]]:
-    """Read a project list, found at `key`; `base` is where its links to projects start.
+    """Parse a project list, found at `key`; `base` is the prefix of its links to projects.
 
-    Returns the record of each project, and the names of those whose record is damaged: they
-    stay listed, without a release and with serial 0, so that their pages are read again. Raises
+    Return each project's record, and the names of projects whose record is damaged: they stay
+    listed, without a release and with serial 0, so that their pages are read again. Raise
     Malformed if it is not a list at all.
     """
     records: dict[str, Record] = {}
@@ -273,13 +273,13 @@ def parse_list(body: bytes, key: str, base: str = "") -> tuple[dict[str, Record]
 
 
 def dump(page: ProjectPage, base: str = "") -> bytes:
-    """Return the bytes that are stored for a page; `base` is put before its links."""
+    """Return a page as the bytes to store; `base` is prepended to its links."""
     files = _linked(page.files, base) if base else page.files
     return msgspec.json.encode(replace(page, files=files)) + b"\n"
 
 
 def dump_list(records: Records, base: str = "") -> bytes:
-    """Return the bytes that are stored for a project list."""
+    """Return a project list as the bytes to store."""
     projects = [
         replace(
             record,
@@ -292,7 +292,7 @@ def dump_list(records: Records, base: str = "") -> bytes:
 
 
 def line(text: str | None) -> str | None:
-    """Return a text of the environment as one line that pages can hold, None if nothing is left."""
+    """Return untrusted text as one printable line, cut to fit a page, or None if it is empty."""
     if not text:
         return None
     printable = "".join(char if char.isprintable() else " " for char in text)
@@ -300,10 +300,10 @@ def line(text: str | None) -> str | None:
 
 
 def add(page: ProjectPage, files: Iterable[File]) -> ProjectPage:
-    """Return the page with `files` listed; what it lists already stays as it is.
+    """Return the page with `files` added; existing entries stay as they are.
 
-    Raises Refused if one is listed with another digest (releases are immutable), or if it would
-    join a version that is yanked.
+    Raise Refused if a file is listed with another digest (releases are immutable), or would be
+    added to a yanked version.
     """
     listed = {file.filename: file for file in page.files}
     new = []
@@ -318,7 +318,7 @@ def add(page: ProjectPage, files: Iterable[File]) -> ProjectPage:
 
 
 def immutable(project: str, filename: str) -> Refused:
-    """Return the refusal of a file that is in the bucket with other bytes."""
+    """Return the refusal for a file that is in the bucket with other bytes."""
     return Refused(
         f"{project} {parse_filename(filename)[1]} cannot be published: {filename} is in the bucket "
         "with other bytes, and files never change. Bump the version."
@@ -334,7 +334,7 @@ def refuse_yanked(page: ProjectPage, version: Version) -> None:
 def mark(page: ProjectPage, version: Version, yank: bool | str) -> ProjectPage:
     """Return the page with a version yanked (True, or the reason) or not yanked (False).
 
-    Raises Refused if the page does not list the version.
+    Raise Refused if the page does not list the version.
     """
     if not page.release(version):
         known = ", ".join(page.versions[-5:]) or "no release"
@@ -356,9 +356,9 @@ def newest(page: ProjectPage) -> Version | None:
 
 
 def record(page: ProjectPage, team: str | None = None, summary: str | None = None) -> Record:
-    """Return what a list says of a project; `team` for the organisation's list.
+    """Return a project's record for a list; `team` is for the organisation's list.
 
-    `summary` is that of its newest release's core metadata.
+    `summary` comes from its newest release's core metadata.
     """
     version = newest(page)
     latest = Latest(str(version), page.release(version), summary) if version else None
@@ -375,9 +375,9 @@ def _recent(page: ProjectPage) -> tuple[Upload, ...]:
 
 
 def join(records: Records, others: Iterable[Record]) -> dict[str, Record]:
-    """Return records with, for each project, that of the higher serial.
+    """Merge records, keeping for each project the one with the higher serial.
 
-    A name belongs to the team that has it: a record of another team changes nothing.
+    A name belongs to the team that has it: another team's record changes nothing.
     """
     known = dict(records)
     for other in others:
@@ -388,7 +388,7 @@ def join(records: Records, others: Iterable[Record]) -> dict[str, Record]:
 
 
 def with_files(page: ProjectPage, files: Iterable[File], serial: int) -> ProjectPage:
-    """Return a state of the page with other files, their versions (PEP 700), and a serial."""
+    """Return the page with other files, their versions (PEP 700), and another serial."""
     files = in_order(files)
     versions = tuple(str(version) for version in sorted({file.version for file in files}))
     return replace(
@@ -410,7 +410,7 @@ def _linked(files: Iterable[File], base: str) -> tuple[File, ...]:
 
 
 def decode(body: bytes, key: str, kind: type[T]) -> T:
-    """Read a document of a kind, found at `key`; raises Malformed if it is not one."""
+    """Parse a document of a kind, found at `key`; raise Malformed if it is not one."""
     if len(body) > LARGEST:
         raise malformed(key, f"it has more than {LARGEST} bytes")
     try:
@@ -426,7 +426,7 @@ def decode(body: bytes, key: str, kind: type[T]) -> T:
 def checked(files: Iterable[File], key: str, name: str, base: str) -> tuple[File, ...]:
     """Return files with links relative to their project page.
 
-    Raises Malformed if one is of another project or elsewhere.
+    Raise Malformed if a file belongs to another project or is elsewhere.
     """
     checked: dict[str, File] = {}
     for file in files:
@@ -453,7 +453,7 @@ def _same_version(version: str, files: Iterable[File], key: str) -> None:
 
 
 def malformed(key: str, why: str) -> Malformed:
-    """Return the error of an object that this publisher did not write."""
+    """Return the error for an object that this publisher did not write."""
     printable = re.sub(r"[^ -~]", "?", why)
     return Malformed(
         f"The object {key!r} was not written by this publisher: {printable:.300}. Nothing was "

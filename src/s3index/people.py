@@ -1,7 +1,7 @@
-"""The pages that people open, and the feeds that they follow.
+"""Render the pages and feeds for people.
 
-Everything in them is somebody's text: Jinja escapes it, `readme` sanitizes the README, and a
-Content-Security-Policy lets nothing run and nothing be fetched but the page's own style and script.
+Everything in them is untrusted text: Jinja escapes it, `readme` sanitizes the README, and a
+Content-Security-Policy allows only the page's own style and script to load or run.
 """
 
 from base64 import b64encode
@@ -22,11 +22,11 @@ from s3index.settings import Index
 
 PARTS = ("dumb-pypi", "readme-renderer", "comrak", "docutils", "nh3", "Pygments")
 RENDERER = f"s3index {__version__}, " + ", ".join(f"{part} {version_of(part)}" for part in PARTS)
-"""What a page looks like depends on these."""
+"""The versions that determine what a page looks like."""
 SHOWN = 200
-"""Releases that a project's page lists, the newest; its JSON pages list all of them."""
+"""Maximum releases on a project's page, the newest; its JSON pages list all of them."""
 FOLLOWED = 100
-"""Entries of a feed, the newest."""
+"""Maximum entries in a feed, the newest."""
 LONG_AGO = "1970-01-01T00:00:00Z"
 """The time of a feed without entries."""
 
@@ -70,7 +70,7 @@ class _Project:
 
     @property
     def text(self) -> str:
-        """Return the text that is searched."""
+        """Return the text to search."""
         return " ".join(filter(None, (self.name, self.summary, self.team)))
 
 
@@ -80,7 +80,7 @@ def project(
     """Return a project's page for people.
 
     `about` describes its newest release; `anchors` has the HTML of each file's link, as the simple
-    repository API (PEP 503) asks, so that clients without JSON read the same page.
+    repository API (PEP 503) requires, so that clients without JSON can read the same page.
     """
     about = about or About()
     version = pages.newest(page)
@@ -109,7 +109,7 @@ def project(
 def catalogue(records: Records, index: Index, team: str | None) -> bytes:
     """Return the start page of a team or, with None, of the organisation.
 
-    An organisation that has one team has that team's page.
+    An organisation with a single team gets that team's title.
     """
     teams = sorted({record.team or index.team for record in records.values()})
     alone = team or (teams[0] if len(teams) == 1 else None)
@@ -124,7 +124,7 @@ def catalogue(records: Records, index: Index, team: str | None) -> bytes:
 
 
 def feed(records: Records, index: Index, key: str, page: str, whose: str) -> bytes:
-    """Return the newest releases as Atom (RFC 4287): the feed at `key`, beside the page `page`."""
+    """Return the newest releases as an Atom feed (RFC 4287), stored at `key`, for page `page`."""
     entries = [entry for record in records.values() for entry in _entries(record, index)]
     entries.sort(key=lambda entry: (entry.time, entry.name, entry.version), reverse=True)
     return _render(
@@ -160,13 +160,13 @@ def _releases(page: ProjectPage, anchors: Mapping[str, str]) -> list[_Release]:
 
 
 def _reason(files: Iterable[File]) -> str | None:
-    """Return why a release is yanked, empty if nobody said; None if it is not."""
+    """Return why a release is yanked, empty if no reason was given; None if it is not yanked."""
     yanks = [file.yanked for file in files if file.yanked is not False]
     return next((yank for yank in yanks if isinstance(yank, str)), "") if yanks else None
 
 
 def _anchor(version: str) -> str:
-    # README anchors start with readme-, the page's own are words without a digit.
+    # README anchors start with readme-; the page's own are words without digits.
     return f"v{version}"
 
 
@@ -216,7 +216,7 @@ def _render(template: str, **values: object) -> bytes:
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     found = _environment().get_template(template)
-    # JSON may hold these two, XML 1.0 may not.
+    # JSON allows these two characters, XML 1.0 does not.
     return found.render(policy=policy, **values).translate({0xFFFE: None, 0xFFFF: None}).encode()
 
 
@@ -239,5 +239,5 @@ def _environment() -> Environment:
 
 @cache
 def _source(text: str) -> str:
-    """Return how a Content-Security-Policy names an inline style or script."""
+    """Return the Content-Security-Policy source of an inline style or script."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

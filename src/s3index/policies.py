@@ -1,6 +1,6 @@
 """The policies of the bucket and of the publishing role: infra/*.json, filled in (pure).
 
-The files have placeholders such as `${bucket}`, which string.Template fills here as Terraform's
+The files have placeholders such as `${bucket}`, which string.Template fills in here as Terraform's
 templatefile and CloudFormation's Fn::Sub would. A list is one placeholder inside a string.
 """
 
@@ -15,16 +15,16 @@ from s3index.settings import Index
 
 INFRA = Path(__file__).parent / "infra"
 PREFIX = "S3index"
-"""How the Sids of our statements in a bucket's policy start."""
+"""Prefix of the Sids of our statements in a bucket policy."""
 ROLE_NAME_LIMIT = 64
-"""IAM's limit for the name of a role, in characters."""
+"""IAM's limit on the length of a role name, in characters."""
 
 Policy = dict[str, Any]
-"""A policy of IAM, whose elements may each be a string, a list or an object."""
+"""An IAM policy, whose elements may each be a string, a list or an object."""
 
 
 def bucket_policy(index: Index, readers: Readers) -> Policy:
-    """Return the bucket's policy; statements for an empty list are left out."""
+    """Return the bucket policy, without statements for empty lists."""
     policy = _filled(
         f"bucket-policy.{readers.access}.json",
         index,
@@ -37,19 +37,19 @@ def bucket_policy(index: Index, readers: Readers) -> Policy:
 
 
 def publisher_policy(index: Index, project: str) -> Policy:
-    """Return what the publishing role may do: the least that its project's releases need."""
+    """Return the publishing role's policy: the least privilege for its project's releases."""
     return _filled("publisher-policy.json", index, team=index.team, project=project)
 
 
 def publisher_trust(index: Index, publisher: Publisher, account: str) -> Policy:
-    """Return who may assume the publishing role; `account` is the AWS account's number."""
+    """Return the publishing role's trust policy; `account` is the AWS account id."""
     return _filled("publisher-trust.json", index, account=account, subject=publisher.subject)
 
 
 def role_name(index: Index, project: str) -> str:
     """Return the name of this repository's role, one for each team and project.
 
-    Team and project have no dots, so no two share a name. A name too long for IAM ends in a digest.
+    Teams and projects have no dots, so names are unique. A name too long for IAM ends in a digest.
     """
     name = f"s3index.{index.team}.{project}"
     if len(name) <= ROLE_NAME_LIMIT:
@@ -59,7 +59,7 @@ def role_name(index: Index, project: str) -> str:
 
 
 def split(policy: Policy) -> tuple[list[Policy], list[Policy]]:
-    """Return the statements of a bucket's policy: those of s3index, and the others."""
+    """Split the statements of a bucket policy into those of s3index and the others."""
     statements = policy.get("Statement", [])
     listed = statements if isinstance(statements, list) else [statements]
     ours = [one for one in listed if str(one.get("Sid", "")).startswith(PREFIX)]
@@ -67,14 +67,14 @@ def split(policy: Policy) -> tuple[list[Policy], list[Policy]]:
 
 
 def merged(ours: Policy, current: Policy) -> Policy:
-    """Return our policy with the other statements and elements of the current one."""
+    """Return our policy with the current one's other statements and elements."""
     return ours | current | {"Statement": [*split(current)[1], *ours["Statement"]]}
 
 
 def same(one: object, other: object) -> bool:
-    """Tell whether two policies, or settings, say the same.
+    """Return whether two policies, or settings, are equivalent.
 
-    AWS may give a list of one as its only value, and lists in another order.
+    AWS may return a list of one as its only value, and lists in another order.
     """
     return _normal(one) == _normal(other)
 
@@ -89,7 +89,7 @@ def _normal(value: object) -> object:
 
 
 def _joined(values: tuple[str, ...]) -> str:
-    """Return values as the inside of a JSON list of strings, without its first and last quote."""
+    """Return values as the inside of a JSON list of strings, without its outer quotes."""
     return '", "'.join(values)
 
 

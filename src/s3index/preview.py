@@ -1,4 +1,4 @@
-"""The index on this machine: the same publish, into an S3 server that lives in this process."""
+"""Run the index on this machine: the same publish, to an S3 server in this process."""
 
 import json
 import logging
@@ -18,8 +18,8 @@ from s3index.settings import Index, Project, load
 def embedded(root: Path) -> Iterator[tuple[Index, Project]]:
     """Run moto's S3 on a free local port with this repository's bucket in it, empty and public.
 
-    Yields the repository's settings with the server's addresses in place of AWS's. The
-    process's AWS settings are the server's from here on.
+    Yield the repository's settings with the server's addresses in place of AWS's. From then on, the
+    process's AWS settings point to the server.
     """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -43,7 +43,7 @@ def embedded(root: Path) -> Iterator[tuple[Index, Project]]:
 
 def _make_bucket(index: Index) -> None:
     s3 = boto3.client("s3", region_name=index.region)
-    # S3 knows us-east-1 by the absence of a location.
+    # For us-east-1, S3 requires that there is no location.
     if index.region == "us-east-1":
         s3.create_bucket(Bucket=index.bucket)
     else:

@@ -1,4 +1,4 @@
-"""Make the bucket and the publishing role, or bring them back to what infra/ and settings say.
+"""Create the bucket and the publishing role, or reconcile them with infra/ and the settings.
 
 An administrator runs it once, and again whenever something may have changed.
 """
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 GITHUB = "token.actions.githubusercontent.com"
-"""GitHub's OIDC provider. AWS knows the root of its certificate: no thumbprint is needed."""
+"""GitHub's OIDC provider. AWS trusts its root certificate, so no thumbprint is needed."""
 AUDIENCE = "sts.amazonaws.com"
-"""The audience that the action configure-aws-credentials asks for, in every partition."""
+"""The audience that the action configure-aws-credentials requests, in every partition."""
 SESSION = 3600
-"""The longest time for which the role's credentials are valid, in seconds."""
+"""Maximum lifetime of the role's credentials, in seconds."""
 POLICY_NAME = "s3index-publish"
 NOT_MANAGED = "left as is (not managed by s3index)"
 
 
 def provision_bucket(index: Index, readers: Readers, report: Report, *, dry_run: bool) -> None:
-    """Create or adjust the bucket; `report` gets a line for each resource.
+    """Create or update the bucket; `report` gets a line for each resource.
 
-    Raises Refused if it is another account's or in another region, or if rights are missing.
+    Raise Refused if it is in another account or region, or if permissions are missing.
     """
     if (index.endpoint or "").startswith("http:"):
         report("Warning: this endpoint is plain HTTP, which the bucket policy denies to everybody")
@@ -49,9 +49,9 @@ def provision_bucket(index: Index, readers: Readers, report: Report, *, dry_run:
 def provision_role(
     index: Index, project: str, publisher: Publisher, report: Report, *, dry_run: bool
 ) -> str:
-    """Create or adjust GitHub's OIDC provider and the publishing role; return the role's ARN.
+    """Create or update GitHub's OIDC provider and the publishing role; return the role's ARN.
 
-    `report` gets a line for each resource. Raises Refused if rights are missing.
+    `report` gets a line for each resource. Raise Refused if permissions are missing.
     """
     name = policies.role_name(index, project)
     with refusals(index):
@@ -88,7 +88,7 @@ def _bucket(s3: "S3Client", index: Index, readers: Readers) -> Iterator[Resource
         lambda: s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"],
         lambda: s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=rules),
     )
-    # Before the policy: S3 refuses a public one while this blocks it.
+    # Before the policy: S3 rejects a public one while this blocks it.
     closed = readers.access != "public"
     block: Any = {
         "BlockPublicAcls": True,
@@ -109,10 +109,10 @@ def _region(s3: "S3Client", index: Index) -> str:
         reply = s3.head_bucket(Bucket=index.bucket)
     except ClientError as error:
         if status(error) != 404:
-            # The answer to a HEAD has no body; the answer to this one says what is wrong.
+            # A reply to HEAD has no body; the reply to this one says what is wrong.
             s3.get_bucket_location(Bucket=index.bucket)
         raise
-    # S3-compatible servers may not say where they are.
+    # S3-compatible servers may not return a region.
     region = reply.get("BucketRegion", index.region)
     if region != index.region:
         raise Refused(
@@ -123,7 +123,7 @@ def _region(s3: "S3Client", index: Index) -> str:
 
 
 def _create_bucket(s3: "S3Client", index: Index) -> None:
-    # For us-east-1, S3 wants no location.
+    # For us-east-1, S3 requires that there is no location.
     location: Any = {"CreateBucketConfiguration": {"LocationConstraint": index.region}}
     s3.create_bucket(Bucket=index.bucket, **({} if index.region == "us-east-1" else location))
 
@@ -224,7 +224,7 @@ def _audiences(iam: "IAMClient", provider: str) -> list[str]:
 
 
 def _allow_github(iam: "IAMClient", provider: str) -> None:
-    """Make the account accept GitHub's tokens; other repositories may be using the provider."""
+    """Make the account accept GitHub's tokens; other repositories may already use the provider."""
     if found(lambda: _audiences(iam, provider)) is None:
         iam.create_open_id_connect_provider(Url=f"https://{GITHUB}", ClientIDList=[AUDIENCE])
     else:

@@ -1,17 +1,16 @@
-"""The publishing protocol: a release is claimed, created once, listed by a swap, then derived from.
+"""The publishing protocol: claim a release, create its files, swap the page, refresh the rest.
 
-1. Snapshot: read the project page, both lists, every derived object, the release's claim, and
-   which of its files are stored. Everything that can be refused is refused here.
-2. Claim the release: create the object that says which files, with which digests, it consists
-   of; with a project's first release also its page in the organisation's namespace, which makes
-   the name this team's.
+1. Snapshot: read the project page, both lists, every derived object and the release's claim, and
+   list its stored files. Everything that can be refused is refused here.
+2. Claim the release: create the object that names its files and their digests; for a project's
+   first release, also create its page in the organisation's namespace, which reserves the name for
+   this team.
 3. Create the files. From here on they are in the bucket, so that a page may name them.
 4. Swap the project page. This is the release.
-5. Refresh the lists and what is derived.
+5. Refresh the lists and the derived objects.
 
 Each step is one round trip when nobody interferes. A step that loses a swap reads that object
-again and goes on. A publish that dies anywhere is finished by running it again with the same
-files.
+again and continues. To finish a publish that died at any point, run it again with the same files.
 """
 
 import os
@@ -52,11 +51,11 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 Known = tuple[datetime | None, bool | str]
-"""What another index says of a file: when it was uploaded there, and whether it is yanked."""
+"""A file's upload time on another index, and whether (or why) it is yanked there."""
 
 
 class Outcome(IntEnum):
-    """What a publish did; false if nothing was left to do."""
+    """What a publish did; falsy if nothing was left to do."""
 
     UNCHANGED = 0
     WRITTEN = 1
@@ -66,10 +65,10 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the first round trip found: the project page, and every object that follows from it.
+    """The result of the first round trip: the project page, and every object derived from it.
 
-    `stored` is the page as it was read, None if there is none yet; `lists` holds, for each list,
-    its objects, `project` those of the project alone.
+    `stored` is the page as read, None if there is none yet; `lists` holds the objects of each
+    list, `project` those of the project alone.
     """
 
     page: ProjectPage
@@ -80,10 +79,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a publish will go by: a snapshot, and what there is of one release.
+    """The state that a publish starts from: a snapshot, and what exists of one release.
 
-    `key` is the claim's key and `claim` the one that holds, if `claimed` as it is in the bucket;
-    `stored` are the keys that are there, `released` tells whether the page lists the version.
+    `key` is the claim's key and `claim` the valid claim, as read from the bucket if `claimed`;
+    `stored` are the existing keys, `released` tells whether the page lists the version.
     """
 
     files: Sequence[Distribution]
@@ -96,9 +95,9 @@ class Prepared:
 
 
 def publish(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[Outcome]:
-    """Publish one release, or finish one that was cut off; returns what that took.
+    """Publish one release, or finish one that was interrupted; return the outcome.
 
-    `files` are the distributions that `claim` names, all of one version of one project. Raises
+    `files` are the distributions that `claim` names, all of one version of one project. Raise
     Refused before the first PUT as `prepare` does, and later if another build of the version, or
     another team's project of the name, was faster.
     """
@@ -111,9 +110,9 @@ def import_releases(
 ) -> Steps[Outcome]:
     """Publish any number of old releases of a project with one swap of its page.
 
-    Each is the release's files and their claim. A release that is there already stays as it is,
-    yanked or not. Raises Refused as `publish` does; before the first PUT, for all that cannot be
-    imported, a line each.
+    `releases` are pairs of files and their claim. Existing releases stay as they are, yanked or
+    not. Raise Refused as `publish` does; before the first PUT, with a line for each release that
+    cannot be imported.
     """
     states, refused = yield from _prepare(releases, index)
     if refused:
@@ -123,10 +122,10 @@ def import_releases(
 
 
 def imported(claim: Claim, host: str, known: Mapping[str, Known]) -> Claim:
-    """Return the claim of an old release, marked so, with what another index says of its files.
+    """Return an old release's claim, marked as imported, with another index's data on its files.
 
-    `host` is that index's, empty for files of a disk. A yank holds for the whole release (PEP 592),
-    and an upload lies in the past.
+    `host` is that index's, empty for files on disk. A yank applies to the whole release (PEP 592),
+    and an upload is never later than the claim.
     """
     said = [known.get(file.filename, (None, False)) for file in claim.files]
     reason = next((yanked for _, yanked in said if yanked), False)
@@ -142,10 +141,10 @@ def imported(claim: Claim, host: str, known: Mapping[str, Known]) -> Claim:
 
 
 def prepare(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[Prepared]:
-    """Look at the bucket for a release, and write nothing.
+    """Read a release's state from the bucket; write nothing.
 
-    Raises Refused if the name is another team's, if the version consists of other files or is
-    yanked, or if an object that has to be swapped is not one of ours.
+    Raise Refused if the name belongs to another team, if the version has other files or is yanked,
+    or if an object that has to be swapped is not one of ours.
     """
     states, refused = yield from _prepare([(files, claim)], index)
     for refusal in refused:
@@ -157,7 +156,7 @@ def prepare(files: Sequence[Distribution], index: Index, claim: Claim) -> Steps[
 def _prepare(
     releases: Sequence[tuple[Sequence[Distribution], Claim]], index: Index
 ) -> Steps[tuple[list[Prepared], list[Refused]]]:
-    """Look at the bucket for releases of one project; return them, and what is refused."""
+    """Read the state of one project's releases; return them, and the refusals."""
     project = releases[0][0][0].project
     keys = [index.claim(project, files[0].version) for files, _ in releases]
     names = [index.file(project, file.filename) for files, _ in releases for file in files]
@@ -183,7 +182,7 @@ def _prepare(
 
 
 def _teams(found: Snapshot) -> dict[str, str]:
-    """Return the team of each project of the organisation, as its list has them."""
+    """Return the team of each of the organisation's projects, according to its list."""
     [(scope, objects)] = [each for each in found.lists if each[0].team is None]
     stored = objects[scope.key]
     records, _ = pages.parse_list(stored.body, scope.key, scope.base) if stored else ({}, [])
@@ -191,14 +190,14 @@ def _teams(found: Snapshot) -> dict[str, str]:
 
 
 def _with_teams(claim: Claim, files: Sequence[Distribution], teams: Mapping[str, str]) -> Claim:
-    """Return a claim that says which of the files' requirements are the organisation's."""
+    """Return the claim with those of the files' requirements that are the organisation's."""
     needed = {name for file in files if file.metadata for name in required(file.metadata)}
     ours = {name: teams[name] for name in sorted(needed & teams.keys())}
     return structs.replace(claim, dependencies=ours)
 
 
 def _look(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepared | Refused]:
-    """Return a release with what its page and its claim say of it, or why it is refused."""
+    """Return a release updated from its page and its claim, or why it is refused."""
     version = state.files[0].version
     listed = {file.filename: file.digest for file in state.snapshot.page.release(version)}
     try:
@@ -207,7 +206,7 @@ def _look(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepar
         elif claimed:
             state = replace(state, claim=_same_claim(claimed, state.key, state.claim, version))
         else:
-            # Left by 0.2.0, which made no claims: with other bytes there, a claim would be in vain.
+            # 0.2.0 made no claims; if it left other bytes here, a claim would be useless.
             yield from _refuse_stored(state.files, index, state.stored)
     except Refused as refusal:
         return refusal
@@ -217,9 +216,9 @@ def _look(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepar
 def planned(
     files: Sequence[Distribution], index: Index, state: Prepared | None
 ) -> tuple[dict[str, bool], list[str]]:
-    """Return what a publish creates, {key: whether it is there already}, and what it swaps.
+    """Return the keys that a publish creates, {key: whether it exists}, and those that it swaps.
 
-    `state` is what `prepare` found, None if the bucket could not be read.
+    `state` is the result of `prepare`, None if the bucket could not be read.
     """
     project, version = files[0].project, files[0].version
     keys = {index.claim(project, version): bool(state and state.claimed)}
@@ -232,19 +231,20 @@ def planned(
 
 
 def yank(index: Index, project: str, version: Version, yanked: bool | str) -> Steps[bool]:
-    """Yank a version (True, or the reason) or take the yank back (False), as PEP 592 says.
+    """Yank a version (True, or the reason) or undo the yank (False), as in PEP 592.
 
-    Returns whether anything was written. Raises Refused if the version is not released.
+    Return whether anything was written. Raise Refused if the version is not released.
     """
     found = yield from snapshot(index, project)
     return (yield from change(index, found, lambda page: pages.mark(page, version, yanked)))
 
 
 def snapshot(index: Index, project: str) -> Steps[Snapshot]:
-    """Read the project page and everything that follows from it, in one round trip.
+    """Read the project page and everything derived from it, in one round trip.
 
-    Raises Refused if a page is not one of ours, if the name is another team's, or if the project
-    page is older than what was made from it, which only deleting or replacing it by hand causes.
+    Raise Refused if a page is not one of ours, if the name belongs to another team, or if the
+    project page is older than objects made from it, which only happens if it was deleted or
+    replaced by hand.
     """
     key, project_keys = index.project_page(project), site.project_keys(index, project)
     both = scopes(index)
@@ -257,7 +257,7 @@ def snapshot(index: Index, project: str) -> Steps[Snapshot]:
     )
     _refuse_taken(index, project, objects[index.organization_page(project)])
     if newest_serial(found, index) > found.page.serial:
-        # Perhaps another publisher finished between our reading of the page and of the rest.
+        # Another publisher may have finished after we read the page but before we read the rest.
         [stored] = yield [Get(key)]
         page = project_page(stored, index, project)
         if newest_serial(found, index) > page.serial:
@@ -270,7 +270,7 @@ def snapshot(index: Index, project: str) -> Steps[Snapshot]:
 
 
 def newest_serial(found: Snapshot, index: Index) -> int:
-    """Return the highest serial of the project that an object of a snapshot was made from."""
+    """Return the highest serial of the project that any object in a snapshot was made from."""
     name = found.page.name
     serials = [serial_of(key, stored, name) for key, stored in found.project.items()]
     for scope, objects in found.lists:
@@ -285,11 +285,11 @@ def change(
     next_state: Callable[[ProjectPage], ProjectPage],
     known: Objects | None = None,
 ) -> Steps[bool]:
-    """Swap the project page for its next state, then refresh everything that follows from it.
+    """Swap the project page for its next state, then refresh everything derived from it.
 
-    `next_state` is asked again of every page that a swap was lost to. `known` are objects that
-    describe releases; what describes the newest one and is not among them is read beside the swap.
-    Returns whether anything was written.
+    After a lost swap, `next_state` is called with the page that won. `known` are objects that
+    describe releases; missing ones that describe the newest are read alongside the swap. Return
+    whether anything was written.
     """
     page, stored, described = found.page, found.stored, dict(known or {})
     key = index.project_page(page.name)
@@ -316,7 +316,7 @@ def change(
 
 
 def metadata_put(key: str, body: bytes, stored: Listed | None) -> Put:
-    """Return the request that stores a wheel's core metadata (PEP 658) beside it, as listed."""
+    """Return the request that stores a wheel's core metadata (PEP 658); `stored` is as listed."""
     digest, etag = sha256(body).hexdigest(), stored.etag if stored else None
     return Put(key, body, digest, "text/plain; charset=utf-8", IMMUTABLE, etag)
 
@@ -328,7 +328,7 @@ def claim_put(key: str, claim: Claim) -> Put:
 
 
 def _carry_out(index: Index, states: Sequence[Prepared]) -> Steps[Outcome]:
-    """Release what is not released yet, with one swap; returns what that took."""
+    """Publish the releases that are not listed yet, with one swap; return the outcome."""
     new = [state for state in states if not state.released]
     if not new:
         return Outcome((yield from change(index, states[0].snapshot, lambda page: page)))
@@ -347,9 +347,9 @@ def _carry_out(index: Index, states: Sequence[Prepared]) -> Steps[Outcome]:
 
 
 def _claim(index: Index, states: Sequence[Prepared]) -> Steps[tuple[list[Claim], Snapshot]]:
-    """Claim the releases and, the first time, the name.
+    """Claim the releases and, for a project's first release, the name.
 
-    Returns the claims that hold, and the snapshot with the name's page as it is now.
+    Return the valid claims, and the snapshot with the current page of the name.
     """
     found, project = states[0].snapshot, states[0].snapshot.page.name
     owned = index.organization_page(project)
@@ -358,8 +358,8 @@ def _claim(index: Index, states: Sequence[Prepared]) -> Steps[tuple[list[Claim],
         empty = site.organization_page(pages.new_project(project), index)
         puts[owned] = derived_put(owned, empty, None)
     there: dict[str, Stored | None] = {}
-    # An object can be neither ours nor another's yet: where two conditional writes meet, S3 may
-    # refuse both.
+    # S3 may refuse both of two concurrent conditional writes, so an object that we failed to create
+    # may still be missing.
     while wanted := [put for key, put in puts.items() if not there.get(key)]:
         replies = yield from ask(wanted)
         there |= {
@@ -379,7 +379,7 @@ def _claim(index: Index, states: Sequence[Prepared]) -> Steps[tuple[list[Claim],
 
 
 def _same_claim(stored: Stored, key: str, ours: Claim, version: Version) -> Claim:
-    """Return a claim that was read; raises Refused if it is of another build than ours."""
+    """Parse a stored claim; raise Refused if it is for another build than ours."""
     claim = parse_claim(stored.body, key, ours.name, version)
     if claim.digests != ours.digests:
         who = f" by {claim.uploaded_by}" if claim.uploaded_by else ""
@@ -421,8 +421,8 @@ def _refuse_taken(index: Index, project: str, stored: Stored | None) -> None:
 def _create(files: Sequence[Distribution], index: Index, stored: Collection[str]) -> Steps[None]:
     """Create the files that are not stored yet.
 
-    What is stored already (by a publish that was cut off, or by one that runs now) has to have
-    the same bytes.
+    Files that are stored already (by an interrupted or a concurrent publish) must have the same
+    bytes.
     """
     puts = {}
     for file in files:

@@ -1,9 +1,9 @@
-"""A library's own text as HTML that runs nothing, fetches nothing and stays in its place.
+"""Render a library's own text as HTML that runs nothing, fetches nothing and stays in its place.
 
-readme-renderer, which PyPI trusts with strangers' READMEs, turns Markdown, reStructuredText or
-plain text into HTML and sanitizes it. Beyond that, an image is a link here, names of anchors and
-classes cannot be those of the page, and no link can be taken for a distribution by installers that
-read HTML.
+readme-renderer, which PyPI trusts with strangers' READMEs, converts Markdown, reStructuredText or
+plain text to HTML and sanitizes it. In addition, images become links here, anchors and classes
+cannot clash with the page's, and installers that read HTML cannot mistake a link for a
+distribution.
 """
 
 import os
@@ -18,19 +18,19 @@ import nh3
 from readme_renderer import markdown
 
 LONGEST = 300_000
-"""Characters of a text that are rendered; PyPI's longest READMEs have about as many."""
+"""Maximum length of a text, in characters; PyPI's longest READMEs are about as long."""
 LONGEST_RST = 100_000
-"""Characters of reStructuredText that are rendered: docutils takes seconds for more."""
+"""Maximum length of rendered reStructuredText, in characters: docutils takes seconds for more."""
 DEEPEST = 500
-"""Lists and quotes inside each other; rendering takes the square of their number."""
+"""Maximum nesting of lists and quotes; rendering time is quadratic in it."""
 MOST_ELEMENTS = 1_000_000
-"""Elements that raw HTML in Markdown may become; sanitizing as many takes 300 MB."""
+"""Maximum elements that raw HTML in Markdown may become; sanitizing that many takes 300 MB."""
 
 _TAG = re.compile(r"<[a-z]", re.IGNORECASE)
 _NESTING = re.compile(r"<(?!(?:a|p|li|d[dt]|t[dhr]|img|br|hr|input|source)\b)[a-z]", re.IGNORECASE)
-"""The start of an element that another start of its kind does not close."""
+"""The start tag of an element that another of its kind does not close."""
 _MARKERS = re.compile(rf"^[ \t>*+\-\d.)]{{{DEEPEST},}}", re.MULTILINE)
-"""A line that opens a quote in a list in a quote…"""
+"""A line that opens quotes and lists nested too deeply."""
 _HEADINGS = {f"h{level}": f"h{min(level + 2, 6)}" for level in range(1, 7)}
 _TAGS = {
     *("a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "dd", "del", "details"),
@@ -48,7 +48,7 @@ _ATTRIBUTES = {
     "td": {"colspan", "rowspan"},
 }
 _PYGMENTS = re.compile(r"[a-z][a-z0-9]{0,2}")
-"""The classes of Pygments' short form. Those of the page are longer."""
+"""Pygments' short class names. The page's own are longer."""
 _DISTRIBUTION = re.compile(
     r"\.(whl|egg|exe|zip|tar|tgz|tbz2?|txz|tlz|tar\.[a-z0-9]+|gz|bz2|xz|lz|lzma|rpm|deb)/*\Z",
     re.IGNORECASE,
@@ -56,10 +56,10 @@ _DISTRIBUTION = re.compile(
 
 
 def html(text: str, content_type: str | None) -> str:
-    """Return a text as sanitized HTML; its headings start at the third level.
+    """Return text as sanitized HTML; its headings start at the third level.
 
-    `content_type` is the Description-Content-Type of core metadata; a text that is not valid in its
-    own markup, or too long for it, is shown as plain text.
+    `content_type` is the Description-Content-Type of core metadata; text that is invalid in its
+    markup, or too long for it, is shown as plain text.
     """
     kind, _, parameters = (content_type or "text/x-rst").partition(";")
     kind = kind.strip().lower()
@@ -88,8 +88,8 @@ def html(text: str, content_type: str | None) -> str:
 def link(address: str) -> str | None:
     """Return an address if a page may link to it, else None.
 
-    It may to the web and to mail, unless pip could take the address for a distribution: by its
-    ending, which pip reads from the host if the path is empty, or by a fragment with `egg=`.
+    Web and mail links are allowed unless pip could take the address for a distribution: by its
+    extension, which pip reads from the host if the path is empty, or by a fragment with `egg=`.
     """
     try:
         parts = urlsplit(address.strip())
@@ -105,10 +105,10 @@ def link(address: str) -> str | None:
 
 
 def _is_deep(text: str) -> bool:
-    """Tell whether a text nests so deep that rendering it would take minutes, or gigabytes.
+    """Return whether text nests so deeply that rendering it would take minutes, or gigabytes.
 
-    HTML opens what was left open, <b> for example, again in each block that follows. Ends are not
-    counted: a comment or an attribute can hold one that closes nothing.
+    An element left open, such as <b>, is reopened in each block that follows. End tags are not
+    counted: a comment or an attribute can contain one that closes nothing.
     """
     blocks = text.count("\n") + len(_TAG.findall(text))
     nested = len(_NESTING.findall(text))
@@ -116,19 +116,19 @@ def _is_deep(text: str) -> bool:
 
 
 def _restructured(text: str) -> str | None:
-    # Every description without a content type would pay for importing docutils.
+    # Importing docutils is slow, and only reStructuredText needs it.
     from readme_renderer import rst
 
     try:
         with _without_configuration():
             return rst.render(text)
-    except Exception:  # noqa: BLE001  # docutils raises what a text makes it raise
+    except Exception:  # noqa: BLE001  # docutils can raise anything
         return None
 
 
 @contextmanager
 def _without_configuration() -> Iterator[None]:
-    """Keep docutils from reading docutils.conf: of the repository, the home, or the machine."""
+    """Keep docutils from reading docutils.conf from the repository, the home or the machine."""
     before = os.environ.get("DOCUTILSCONFIG")
     os.environ["DOCUTILSCONFIG"] = ""
     try:
@@ -141,13 +141,13 @@ def _without_configuration() -> Iterator[None]:
 
 
 class _Rewriter(HTMLParser):
-    """Rewrites what readme-renderer returns; nh3 has the last word afterwards."""
+    """Rewrites readme-renderer's HTML; nh3 sanitizes the result."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
         self._out: list[str] = []
         self._link: tuple[int, str | None, str | None] | None = None
-        """Where the open link started, its address and its id."""
+        """The open link's position in the output, its address and its id."""
 
     @property
     def html(self) -> str:
@@ -171,7 +171,7 @@ class _Rewriter(HTMLParser):
             words = [word for word in given.get("class", "").split() if _PYGMENTS.fullmatch(word)]
             kept |= {"class": " ".join(words)} if words else {}
         if tag == "pre":
-            # What scrolls sideways has to be reachable by keyboard.
+            # Content that scrolls sideways has to be reachable by keyboard.
             kept["tabindex"] = "0"
         self._out.append(_start(_HEADINGS.get(tag, tag), kept))
 
@@ -184,7 +184,7 @@ class _Rewriter(HTMLParser):
             inside = "".join(self._out[start:])
             del self._out[start:]
             named = {"id": name} if name else {}
-            # A link without a text, as headings have, is one that nobody can follow.
+            # Nobody can follow a link without text, such as those in headings.
             if address and re.sub(r"<[^>]*>", "", inside).strip():
                 inside = f"{_start('a', {**named, 'href': address})}{inside}</a>"
             elif named:

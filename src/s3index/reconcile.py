@@ -1,4 +1,4 @@
-"""Bring resources on a server to their desired state, one after the other, and report each."""
+"""Reconcile resources on a server with their desired state, one by one, and report each."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,16 +12,16 @@ from s3index.policies import same
 from s3index.settings import Index
 
 NOT_SUPPORTED = (405, 501)
-"""How S3-compatible servers answer requests for a setting that they do not have."""
+"""Statuses of S3-compatible servers' replies about settings that they do not support."""
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A setting, or a whole resource such as a role, and how it is read and written.
+    """A setting, or a whole resource such as a role, and how to read and write it.
 
-    `read` returns the current state; None, or an answer of 404, means that there is none.
+    `read` returns the current state; None, or a 404 reply, means that it does not exist.
     """
 
     name: str
@@ -54,7 +54,7 @@ def reconcile(resources: Iterable[Resource], report: Report, *, dry_run: bool) -
 
 
 def found(read: Callable[[], Any]) -> Any:
-    """Return what `read` returns, or None if the server answers that there is nothing."""
+    """Return the result of `read`, or None if the server replies with 404."""
     try:
         return read()
     except ClientError as error:
@@ -65,7 +65,7 @@ def found(read: Callable[[], Any]) -> Any:
 
 @contextmanager
 def refusals(index: Index) -> Iterator[None]:
-    """Raise Refused, for a person, in place of the errors of boto3."""
+    """Raise Refused, with a message for users, in place of boto3's errors."""
     try:
         yield
     except ERRORS as error:

@@ -1,8 +1,8 @@
-"""Everything that follows from the project pages, and how it only moves forward.
+"""Refresh everything derived from the project pages, never going back to an older state.
 
-Lists, HTML, constraints and the organisation's pages each say which serials of which project
-pages they were made from. An object is swapped only for one whose serials are all at least as
-high, so that none goes back to an older state, however many write and in any order.
+Lists, HTML, constraints and the organisation's pages each record the serials of the project pages
+that they were made from. An object is swapped only for one whose serials are all at least as high,
+so that none reverts to an older state, however many writers there are and in any order.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,10 +25,10 @@ Objects = Mapping[str, Stored | None]
 
 @dataclass(frozen=True)
 class Scope:
-    """A project list and what is derived from it: the team's, or the organisation's.
+    """A project list and the objects derived from it: the team's, or the organisation's.
 
-    `base` is what the list's links to projects start with, `team` whose projects it may hold
-    (None: every team's).
+    `base` is the prefix of the list's links to projects, `team` the team whose projects it may
+    contain (None: every team's).
     """
 
     key: str
@@ -39,17 +39,17 @@ class Scope:
 
     @property
     def keys(self) -> list[str]:
-        """Return the keys of the list and of what is derived from it."""
+        """Return the keys of the list and of the objects derived from it."""
         return [self.key, *self.derived]
 
     def record(self, page: ProjectPage, index: Index, about: About | None = None) -> Record:
-        """Return what the list says of a project of the index's team."""
+        """Return the list's record of a project of the index's team."""
         summary = about.summary if about else None
         return pages.record(page, None if self.team else index.team, summary)
 
 
 def scopes(index: Index) -> list[Scope]:
-    """Return the two lists that a team's releases are part of."""
+    """Return the two lists that contain a team's releases."""
     return [
         Scope(index.team_list, "", index.team, site.team_keys(index), site.team_site),
         Scope(LIST, "../packages/", None, site.organization_keys(index), site.organization_site),
@@ -59,14 +59,14 @@ def scopes(index: Index) -> list[Scope]:
 def refresh_project(
     index: Index, page: ProjectPage, about: About | None, objects: Objects
 ) -> Steps[bool]:
-    """Bring a project's objects, given as they were read, to what its page says or beyond.
+    """Bring a project's objects, given as read, to the state of its page or a newer one.
 
-    `about` is what its newest release says of itself. Returns whether anything was written.
+    `about` describes its newest release. Return whether anything was written.
     """
 
     def wanted(objects: Objects) -> Steps[list[Put]]:
         yield from ask([])
-        # What has a higher serial was written by a publisher that knows a newer page than ours.
+        # A publisher with a newer page than ours wrote the objects that have a higher serial.
         rendered = site.project_site([(page, about)], index)
         return [
             derived_put(key, rendered[key], stored)
@@ -82,9 +82,9 @@ def refresh_project(
 def refresh_list(
     scope: Scope, index: Index, page: ProjectPage, about: About | None, objects: Objects
 ) -> Steps[bool]:
-    """Bring a list and what is derived from it, as they were read, to what one page says or beyond.
+    """Bring a list and its derived objects, given as read, to the state of one page or a newer one.
 
-    `about` is what the page's newest release says of itself. Returns whether anything was written.
+    `about` describes the page's newest release. Return whether anything was written.
     """
     records: Records = pages.join({}, [scope.record(page, index, about)])
 
@@ -106,9 +106,9 @@ def refresh_list(
 
 
 def described_by(index: Index, page: ProjectPage) -> list[str]:
-    """Return the keys of what describes a page's newest release: its claim, and core metadata.
+    """Return the keys that describe a page's newest release: its claim, and its core metadata.
 
-    Empty for a release without a wheel: only wheels have core metadata beside them.
+    Empty for a release without a wheel: only wheels have core metadata stored beside them.
     """
     version = pages.newest(page)
     for file in page.release(version) if version else ():
@@ -119,10 +119,10 @@ def described_by(index: Index, page: ProjectPage) -> list[str]:
 
 
 def describe(index: Index, page: ProjectPage, objects: Objects) -> About | None:
-    """Return what a page's newest release says of itself, out of the objects that describe it.
+    """Return the description of a page's newest release, from the objects that describe it.
 
-    None if core metadata is missing or is not what the page names: nothing is said rather than
-    something that nobody released.
+    None if core metadata is missing or differs from the page's digest: no description is better
+    than one that nobody released.
     """
     version, keys = pages.newest(page), described_by(index, page)
     if not version or not keys or not (stored := objects.get(keys[1])):
@@ -134,29 +134,29 @@ def describe(index: Index, page: ProjectPage, objects: Objects) -> About | None:
 
 
 def read_about(index: Index, page: ProjectPage) -> Steps[About | None]:
-    """Read what a page's newest release says of itself, in one round trip."""
+    """Read the description of a page's newest release, in one round trip."""
     return describe(index, page, (yield from get_all(described_by(index, page))))
 
 
 def page_put(key: str, page: ProjectPage, stored: Stored | None) -> Put:
-    """Return the request that creates a page, or swaps it for the one that was read."""
+    """Return the request that creates a page, or swaps the one that was read for it."""
     return _put(key, pages.dump(page), pages.CONTENT_TYPE, stored)
 
 
 def list_put(scope: Scope, records: Records, stored: Stored | None) -> Put:
-    """Return the request that creates a list, or swaps it for the one that was read."""
+    """Return the request that creates a list, or swaps the one that was read for it."""
     return _put(scope.key, pages.dump_list(records, scope.base), pages.CONTENT_TYPE, stored)
 
 
 def derived_put(key: str, body: bytes, stored: Stored | None) -> Put:
-    """Return the request that creates a derived object, or swaps it for the one that was read."""
+    """Return the request that creates a derived object, or swaps the one that was read for it."""
     return _put(key, body, site.content_type(key), stored)
 
 
 def made_from(scope: Scope, objects: Objects) -> dict[str, int]:
-    """Return the highest serial of each project that a list, or what is derived, was made from.
+    """Return the highest serial of each project that a list or its derived objects were made from.
 
-    Projects are named by their path (`Record.path`). Raises Malformed if the list is not one.
+    Projects are named by their path (`Record.path`). Raise Malformed if the list is not one.
     """
     made: dict[str, int] = {}
     for key, stored in objects.items():
@@ -170,7 +170,7 @@ def made_from(scope: Scope, objects: Objects) -> dict[str, int]:
 
 
 def serial_of(key: str, stored: Stored | None, name: str) -> int:
-    """Return the serial of the project page that one of the project's objects was made from."""
+    """Return the serial of the project page that one of its derived objects was made from."""
     if stored is None:
         return 0
     if key.startswith(LIST):
@@ -182,7 +182,7 @@ def serial_of(key: str, stored: Stored | None, name: str) -> int:
 
 
 def _is_others(key: str, stored: Stored | None, index: Index) -> bool:
-    """Tell whether another team has taken the name meanwhile: its page stays as it is."""
+    """Return whether another team has taken the name meanwhile: its page stays as it is."""
     try:
         return (
             stored is not None
@@ -196,17 +196,17 @@ def _is_others(key: str, stored: Stored | None, index: Index) -> bool:
 def organization_page(key: str, stored: Stored, name: str) -> ProjectPage:
     """Return a project's page in the organisation's namespace; its `meta` names the team.
 
-    Raises Malformed if it is not one.
+    Raise Malformed if it is not one.
     """
-    # Whose it is decides what its links have to be, so it is asked first.
+    # The team determines the prefix of its links, so read it first.
     team = pages.owner(stored.body, key)
     return pages.parse_project(stored.body, key, name, f"{site.IN_NAMESPACE}{team}/{name}/")
 
 
 def project_page(stored: Stored | None, index: Index, name: str) -> ProjectPage:
-    """Return the page of a project as it was read, or a new one if there is none.
+    """Return the page of a project as read, or a new one if there is none.
 
-    An empty object is none: S3's console makes one of each folder.
+    An empty object does not count: S3's console creates one for a folder.
     """
     if stored is None or not stored.body:
         return pages.new_project(name)
@@ -214,12 +214,12 @@ def project_page(stored: Stored | None, index: Index, name: str) -> ProjectPage:
 
 
 def differs(stored: Stored | None, put: Put) -> bool:
-    """Tell whether a PUT would change the object that was read."""
+    """Return whether a PUT would change the object that was read."""
     return stored is None or stored.body != put.body
 
 
 def _write(objects: Objects, wanted: Callable[[Objects], Steps[list[Put]]]) -> Steps[bool]:
-    """Write what differs until nothing does; what was lost to others is read and asked again."""
+    """Write objects that differ until none do; after lost swaps, read them and retry."""
     written = False
     while objects:
         puts = [put for put in (yield from wanted(objects)) if differs(objects[put.key], put)]
@@ -231,7 +231,7 @@ def _write(objects: Objects, wanted: Callable[[Objects], Steps[list[Put]]]) -> S
 
 
 def _claim(stored: Stored | None, key: str, page: ProjectPage, version: Version) -> Claim | None:
-    """Return the claim of a release as it was read; None if it is not that of the page's files."""
+    """Parse a release's claim; return None if it does not match the page's files."""
     try:
         claim = parse_claim(stored.body, key, page.name, version) if stored else None
     except Malformed:
@@ -243,9 +243,9 @@ def _claim(stored: Stored | None, key: str, page: ProjectPage, version: Version)
 def _catch_up(
     scope: Scope, index: Index, records: Records, made: Mapping[str, int]
 ) -> Steps[Records]:
-    """Return records with what others have told the list's objects, but not the list, yet.
+    """Return records updated with pages that the list's derived objects include before the list.
 
-    A page that is missing or malformed is its own project's finding: its record stays as it is.
+    A missing or malformed page is its own project's finding: its record stays as it is.
     """
     known = {record.path: record.last_serial for record in records.values()}
     ahead = [path for path in made if made[path] > known.get(path, 0)]

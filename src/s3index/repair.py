@@ -1,9 +1,9 @@
-"""Rebuild the team's index from what its claims name and the bucket holds.
+"""Rebuild the team's index from its claims and the files in the bucket.
 
-Names, digests, uploaders and times come from the claims; those of releases of 0.2.0, which made
-no claims, from their pages, and they get claims now. Yanks come from an old page. Nothing that was
-released gets lost, and nothing that was not released gets listed. Other people may publish
-meanwhile: a lost swap makes the attempt start over.
+Names, digests, uploaders and times come from the claims; for releases of 0.2.0, which made no
+claims, they come from the pages, and claims are created now. Yanks come from an old page. Nothing
+that was released is lost, and nothing that was not released is listed. Others may publish
+meanwhile: after a lost swap, the attempt starts over.
 """
 
 import re
@@ -42,10 +42,10 @@ from s3index.verify import (
 
 
 def repair(index: Index) -> Steps[list[str]]:
-    """Bring pages, lists and derived objects to what they should be; return what stays wrong.
+    """Rebuild pages, lists and derived objects; return the problems that remain.
 
-    A file whose bytes are not those that were released stays listed as it was, so that clients
-    refuse it by its digest: put it back from the bucket's version history.
+    A file without its released bytes stays listed as it was, so that clients reject it by its
+    digest: restore it from the bucket's version history.
     """
     while True:
         left = yield from _attempt(index)
@@ -86,10 +86,10 @@ def _attempt(index: Index) -> Steps[list[str] | None]:
 def _made(
     both: Sequence[Scope], lists: Objects, listed: Mapping[str, Records], index: Index
 ) -> dict[str, int]:
-    """Return the highest serial of each of the team's projects that lists were made from."""
+    """Return the highest serial of each of the team's projects that the lists were made from."""
     made: dict[str, int] = {}
     for scope in both:
-        # A list that is damaged says nothing; what was derived from it still does.
+        # A damaged list says nothing; the objects derived from it still do.
         keys = scope.keys if listed[scope.key] else scope.derived
         for path, serial in made_from(scope, {key: lists[key] for key in keys}).items():
             team, _, name = path.rpartition("/")
@@ -99,7 +99,7 @@ def _made(
 
 
 def _kept(scope: Scope, lists: Objects) -> Records:
-    """Return records of the names that only what was derived from a list still knows: taken."""
+    """Return records of the names in a list's derived objects, so that they stay taken."""
     kept = {}
     for path, serial in made_from(scope, {key: lists[key] for key in scope.derived}).items():
         team, _, name = path.rpartition("/")
@@ -111,7 +111,7 @@ def _kept(scope: Scope, lists: Objects) -> Records:
 def _other_teams(
     keys: Collection[str], known: Collection[str], index: Index
 ) -> Steps[dict[str, Record]]:
-    """Return the records of other teams' projects that the organisation's list has lost."""
+    """Return the records of other teams' projects that the organisation's list lacks."""
     projects = {
         key: key.removeprefix(LIST).rstrip("/")
         for key in keys
@@ -136,10 +136,10 @@ def _repair_projects(
     released: Collection[str],
     left: list[str],
 ) -> Steps[dict[str, Described] | None]:
-    """Mend projects; return their pages, described, or None if another publisher won a swap.
+    """Repair projects; return their pages, described, or None if another publisher won a swap.
 
-    `released` are the names that something says were released once: they have a page, if only an
-    empty one, so that the next release can go on from its serial. Others get none for nothing.
+    `released` are the names that any list says were released once: they get a page, even an empty
+    one, so that the next release can continue from its serial. Others get none without files.
     """
     found: dict[str, ProjectPage] = {}
     first: list[Put] = []
@@ -166,7 +166,7 @@ def _repair_projects(
         puts.append(page_put(key, page, one.stored))
         there |= {key: one.stored, **one.objects}
         rendered |= one.rendered
-    # What a page names is there before the page.
+    # Everything that a page names must exist before the page.
     if not ((yield from _write(first, there)) and (yield from _write(puts, there))):
         return None
     changed, described = yield from _described(observed, found, index)
@@ -178,9 +178,9 @@ def _repair_projects(
 def _described(
     observed: Sequence[Observed], found: Mapping[str, ProjectPage], index: Index
 ) -> Steps[tuple[list[str], dict[str, Described]]]:
-    """Return the names whose pages or core metadata were mended, and each page, described."""
+    """Return the names whose pages or core metadata were repaired, and each page, described."""
     read = {one.name: (one.page, one.about) for one in observed}
-    # Core metadata that was lost is back by now.
+    # Lost core metadata has been restored by now.
     changed = [
         name for name, page in found.items() if read[name][0] != page or read[name][1] is None
     ]
@@ -192,7 +192,7 @@ def _described(
 
 
 def _page(one: Observed, files: Sequence[File], made: int) -> ProjectPage:
-    """Return the page that a project should have; `made` is the serial that lists know of it."""
+    """Return the page that a project should have; `made` is its serial according to the lists."""
     old = one.page or pages.new_project(one.name)
     serials = [serial_of(path, stored, one.name) for path, stored in one.objects.items()]
     serials += [old.serial, made]
@@ -203,7 +203,7 @@ def _page(one: Observed, files: Sequence[File], made: int) -> ProjectPage:
 
 
 def _metadata(one: Observed, files: Sequence[File], index: Index) -> Steps[list[Put]]:
-    """Return the requests that bring lost core metadata (PEP 658) back, out of its wheels."""
+    """Return the requests that restore lost core metadata (PEP 658) from its wheels."""
     wheels = [file for file in files if audit.metadata_problem(file, one, index)]
     keys = [index.file(one.name, file.filename) for file in wheels]
     bodies = yield from ask([CoreMetadata(key) for key in keys])
@@ -215,6 +215,6 @@ def _metadata(one: Observed, files: Sequence[File], index: Index) -> Steps[list[
 
 
 def _write(puts: Sequence[Put], objects: Objects) -> Steps[bool]:
-    """Write what differs; return whether every swap was won."""
+    """Write the objects that differ; return whether every swap was won."""
     wanted = [put for put in puts if differs(objects.get(put.key), put)]
     return all((yield from ask(wanted)))

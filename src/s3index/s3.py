@@ -1,4 +1,4 @@
-"""The only module that talks to S3: it carries out the requests of `steps`, side by side."""
+"""Carry out the requests of `steps` concurrently; no other module uses S3 to publish."""
 
 import random
 import tempfile
@@ -43,22 +43,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 WORKERS = 16
-"""Requests under way at once."""
+"""Maximum concurrent requests."""
 PATIENCE = 100
-"""Batches with a lost swap before a publisher gives up; sixteen at once need far fewer."""
+"""Batches with a lost swap before a publisher gives up; sixteen concurrent ones need far fewer."""
 PART = 1 << 20
-"""Bytes of a file that are in memory at once."""
+"""Bytes of a file to hold in memory at once."""
 DOWNLOADS = 5
-"""How often an answer that is cut off in its body is asked for again; botocore does not."""
+"""Attempts to download a body that is cut off; botocore does not retry these."""
 
 Opener = Callable[[Path], BinaryIO]
-"""Opens a file for an upload, perhaps to watch how it goes out."""
+"""Opens a file for an upload, perhaps to track its progress."""
 
 T = TypeVar("T")
 
 
 class Bucket:
-    """An S3 bucket, reached with boto3's ordinary chain of credentials and endpoints."""
+    """An S3 bucket, accessed with boto3's ordinary chain of credentials and endpoints."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class Bucket:
         opener: Opener | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
-        """Make a client; nothing is sent yet.
+        """Create a client; send nothing yet.
 
-        `trace` is told of each request and its outcome, for --verbose. Raises Refused if boto3
-        cannot be configured, for instance by a profile that does not exist.
+        `trace` is called with each request and its outcome, for --verbose. Raise Refused if boto3
+        cannot be configured, for instance because a profile does not exist.
         """
         self.name = index.bucket
         self._opener: Opener = opener or (lambda path: path.open("rb"))
@@ -78,9 +78,9 @@ class Bucket:
             retries={"mode": "standard", "max_attempts": 5},
             max_pool_connections=WORKERS,
             connect_timeout=10,
-            # S3-compatible servers are asked by path, as their `url` in the pages is.
+            # S3-compatible servers get path-style requests, like their `url` in the pages.
             s3={"addressing_style": "path" if index.endpoint else "virtual"},
-            # Each PUT brings its SHA-256; older servers know no other checksum headers.
+            # Each PUT sends its SHA-256; older servers support no other checksum headers.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
@@ -92,10 +92,10 @@ class Bucket:
         self._s3.meta.events.register_first("needs-retry.s3", _stay_in_region)
 
     def run(self, protocol: Steps[T]) -> T:
-        """Carry a protocol out, the requests of a batch side by side; return its result.
+        """Run a protocol, with the requests of each batch in parallel; return its result.
 
-        Raises Refused where the protocol does, where the server refuses, or if others win too
-        many swaps in a row.
+        Raise Refused if the protocol does, if the server refuses, or if too many batches lose a
+        swap.
         """
         lost = 0
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -111,7 +111,7 @@ class Bucket:
                 return cast(T, stop.value)
 
     def perform(self, request: Request) -> Any:
-        """Carry out one request and return the reply that `steps` describes for it."""
+        """Carry out one request and return the reply that `steps` documents for it."""
         try:
             reply = self._perform(request)
         except ERRORS as error:
@@ -142,7 +142,7 @@ class Bucket:
     def _get(self, key: str) -> Stored | None:
         def read() -> Stored:
             reply = self._s3.get_object(Bucket=self.name, Key=key)
-            # A larger object is not one of ours; the parser says so.
+            # A larger object is not one of ours; the parser rejects it.
             body = reply["Body"].read(LARGEST + 1)
             if len(body) < min(reply["ContentLength"], LARGEST + 1):
                 raise HTTPClientError(error="the answer was cut off")
@@ -151,7 +151,7 @@ class Bucket:
         return self._download(read)
 
     def _put(self, put: Put) -> Written | None:
-        # AWS takes If-Match with or without quotes, some S3-compatible servers only without.
+        # AWS accepts If-Match with or without quotes, some S3-compatible servers only without.
         condition = {"IfNoneMatch": "*"} if put.etag is None else {"IfMatch": put.etag}
         with self._open(put.body) as body:
             try:
@@ -165,8 +165,8 @@ class Bucket:
                     **condition,  # type: ignore[arg-type]
                 )
             except ClientError as error:
-                # 409 is AWS's answer when two conditional writes meet; 404 when the object that
-                # was to be swapped is gone.
+                # AWS replies with 409 when two conditional writes conflict, and with 404 when the
+                # object to be swapped is gone.
                 if code(error) in ("PreconditionFailed", "ConditionalRequestConflict") or (
                     put.etag is not None and code(error) == "NoSuchKey"
                 ):
@@ -176,7 +176,7 @@ class Bucket:
 
     def _open(self, body: bytes | Path) -> AbstractContextManager[BinaryIO | bytes]:
         if isinstance(body, bytes):
-            # Bytes go out at once; of a file botocore asks first (Expect: 100-continue).
+            # Bytes are sent at once; for a file, botocore asks first (Expect: 100-continue).
             return nullcontext(body)
         return self._opener(body)
 
@@ -188,7 +188,7 @@ class Bucket:
                 return None
             raise
         checksum = head.get("ChecksumSHA256", "")
-        # A multipart upload has a digest of digests, written with a dash: it says nothing here.
+        # A multipart upload has a digest of digests, written with a dash, which is useless here.
         if deep or not checksum or "-" in checksum:
             hexadecimal = self._download(lambda: self._digest(key))
             if hexadecimal is None:
@@ -218,7 +218,7 @@ class Bucket:
 
     @staticmethod
     def _download(read: Callable[[], T]) -> T | None:
-        """Return what `read` returns, None if there is no object; ask again for what is cut off."""
+        """Return the result of `read`, None if there is no object; retry if the body is cut off."""
         for left in reversed(range(DOWNLOADS)):
             try:
                 return read()
@@ -242,7 +242,7 @@ class Bucket:
 
 
 def _stay_in_region(response: tuple[Any, Any] | None, operation: Any, **_: Any) -> None:
-    """Fail where boto3 would follow a bucket to its own region: public addresses name it too."""
+    """Fail where boto3 would redirect to the bucket's region: public addresses name it too."""
     if response:
         error = ClientError(response[1], operation.name)
         if is_elsewhere(error):

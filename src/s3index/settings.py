@@ -1,4 +1,4 @@
-"""The index (where a team's objects are) and the project, as pyproject.toml has them."""
+"""The index (where a team's objects are) and the project, as configured in pyproject.toml."""
 
 import os
 import re
@@ -27,11 +27,10 @@ FEED = "dumb-pypi/feed.xml"
 class Index:
     """A team's index in the organisation's bucket.
 
-    `url` is the address at which readers find the bucket, without a trailing slash; `edge` tells
-    whether PyPI stands behind it there. `endpoint` is an S3-compatible server's address or None for
-    AWS. Keys that end in a slash are objects of their own: S3's REST
-    endpoint serves them at the directory's URL, where a client of the simple repository API
-    (PEP 503, PEP 691) asks.
+    `url` is the bucket's address for readers, without a trailing slash; `edge` tells whether it
+    also serves PyPI. `endpoint` is an S3-compatible server's address, or None for AWS. Keys that
+    end in a slash are objects of their own: S3's REST endpoint serves them at the directory's URL,
+    where a client of the simple repository API (PEP 503, PEP 691) looks.
     """
 
     team: str
@@ -43,7 +42,7 @@ class Index:
 
     @property
     def partition(self) -> str:
-        """Return the AWS partition of the region, which ARNs start with."""
+        """Return the AWS partition of the region, as used in ARNs."""
         return _partition(self.region)[0]
 
     @property
@@ -78,7 +77,7 @@ class Index:
         return f"{LIST}constraints.txt"
 
     def site(self, path: str) -> str:
-        """Return the key of a page of the team's site, which dumb-pypi renders."""
+        """Return the key of a page of the team's site, parts of which dumb-pypi renders."""
         return f"dumb-pypi/{self.team}/index/{path}"
 
     def address(self, key: str) -> str:
@@ -92,10 +91,10 @@ class Index:
 
 @dataclass(frozen=True)
 class Project:
-    """The library in the repository at `root`, and the version that it would release.
+    """The library in the repository at `root`, and the version to release.
 
-    `stated` is the version as pyproject.toml writes it. Both are None if it is dynamic (PEP 621):
-    then the built files say it.
+    `stated` is the version as written in pyproject.toml. Both are None if it is dynamic (PEP 621):
+    it then comes from the built files.
     """
 
     root: Path
@@ -107,7 +106,7 @@ class Project:
 def load(root: Path) -> tuple[Index, Project]:
     """Read `[project]` and `[tool.s3index]` of `root`'s pyproject.toml, and boto3's endpoint.
 
-    Raises Refused if the file or a setting is missing or has the wrong form.
+    Raise Refused if the file or a setting is missing or malformed.
     """
     document = read(root)
     settings = table(document)
@@ -115,7 +114,7 @@ def load(root: Path) -> tuple[Index, Project]:
 
 
 def project(root: Path, document: dict[str, object]) -> Project:
-    """Return the project of a pyproject.toml that was read; raises Refused as `load` does."""
+    """Return the project of a parsed pyproject.toml; raise Refused as `load` does."""
     found = section(document, "project")
     name = canonicalize_name(_text(found, "name", "project"))
     _match(name, NAME, "name", "project", "a normalized project name such as acme-common")
@@ -133,12 +132,12 @@ def project(root: Path, document: dict[str, object]) -> Project:
 
 
 def table(document: dict[str, object]) -> dict[str, object]:
-    """Return `[tool.s3index]`; raises Refused if pyproject.toml has no such table."""
+    """Return `[tool.s3index]`; raise Refused if pyproject.toml has no such table."""
     return section(section(document, "tool"), "s3index", "tool.s3index")
 
 
 def read(root: Path) -> dict[str, object]:
-    """Return `root`'s pyproject.toml as it is; raises Refused if it is missing or not TOML."""
+    """Return `root`'s parsed pyproject.toml; raise Refused if it is missing or not TOML."""
     try:
         return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -150,11 +149,11 @@ def read(root: Path) -> dict[str, object]:
 
 
 def index_of(settings: dict[str, object]) -> Index:
-    """Return the index that `[tool.s3index]` names; raises Refused as `load` does."""
+    """Return the index that `[tool.s3index]` names; raise Refused as `load` does."""
     team = _text(settings, "team", "tool.s3index")
     bucket = _text(settings, "bucket", "tool.s3index")
     region = _text(settings, "region", "tool.s3index")
-    # These become keys, addresses, commands and policies.
+    # These are used in keys, addresses, commands and policies.
     _match(team, NAME, "team", "tool.s3index", "a-z and 0-9 with single hyphens between them")
     _match(bucket, r"[a-z0-9][a-z0-9.-]+[a-z0-9]", "bucket", "tool.s3index", "an S3 bucket's name")
     _match(region, r"[a-z0-9-]+", "region", "tool.s3index", "an AWS region such as eu-central-1")
@@ -172,7 +171,7 @@ def index_of(settings: dict[str, object]) -> Index:
 
 
 def section(document: dict[str, Any], name: str, shown: str | None = None) -> dict[str, object]:
-    """Return a table of pyproject.toml; raises Refused if there is none of that name."""
+    """Return a table of pyproject.toml; raise Refused if it does not exist."""
     found = document.get(name)
     if not isinstance(found, dict):
         raise Refused(f"pyproject.toml has no [{shown or name}] table. Restore it.")

@@ -1,7 +1,7 @@
-"""What is derived from the pages, as {key: bytes}: HTML, feeds, constraints, the namespace.
+"""Render the objects derived from the pages, as {key: bytes}: HTML, feeds, constraints, namespace.
 
-Each derived object says which serials of which projects it was made from. A writer compares them
-with what it knows, so that no object is ever replaced by an older one.
+Each derived object records the serials of the projects that it was made from. A writer compares
+them with its own, so that no object is ever replaced by an older one.
 """
 
 import re
@@ -29,7 +29,7 @@ TEXT = "text/plain; charset=utf-8"
 ATOM = "application/atom+xml; charset=utf-8"
 PHONE = b'<head>\n        <meta name="viewport" content="width=device-width">'
 IN_NAMESPACE = "../../packages/"
-"""How links of a page in the organisation's namespace start."""
+"""Prefix of the links on a page in the organisation's namespace."""
 ANCHOR = re.compile(r"(<a\s[^>]*>([^<]*)</a>)")
 """A link to a file as dumb-pypi writes it."""
 MOVED = b"""<!doctype html>
@@ -46,7 +46,7 @@ def content_type(key: str) -> str:
 
 
 def serials_of(body: bytes) -> dict[str, int]:
-    """Return the serials that HTML or constraints were made from; only what can be believed."""
+    """Return the plausible serials that HTML, a feed or constraints were made from."""
     found = SERIALS.findall(body)
     try:
         serials = msgspec.json.decode(found[-1], type=dict[str, int]) if found else {}
@@ -60,10 +60,10 @@ def serials_of(body: bytes) -> dict[str, int]:
 
 
 def same_state(key: str, body: bytes, other: bytes) -> bool:
-    """Tell whether HTML is what another version of s3index or dumb-pypi makes of `other`.
+    """Return whether HTML, or a feed, differs from `other` only in the versions that rendered it.
 
-    A team's libraries need not all use the same version of the publisher. What clients read says
-    the same in all of them.
+    A team's libraries need not all use the same version of the publisher. Clients read the same
+    from all of them.
     """
     by = RENDERED_BY.findall(body)
     return (
@@ -76,7 +76,7 @@ def same_state(key: str, body: bytes, other: bytes) -> bool:
 
 
 def project_keys(index: Index, project: str) -> list[str]:
-    """Return the keys of `project_site`: the organisation's page, HTML, and where that was."""
+    """Return the keys of `project_site`: the organisation's page, HTML, and a redirect to it."""
     html = index.site(f"simple/{project}/")
     return [index.organization_page(project), html, f"{html}index.html"]
 
@@ -84,9 +84,9 @@ def project_keys(index: Index, project: str) -> list[str]:
 def project_site(
     found: Iterable[tuple[ProjectPage, About | None]], index: Index
 ) -> dict[str, bytes]:
-    """Render what depends on one project page alone, for any number of pages at once.
+    """Render the objects that depend on one project page alone, for any number of pages at once.
 
-    Each page comes with what its newest release says of itself.
+    Each page comes with the description of its newest release.
     """
     listed = list(found)
     rendered = _dumb_pypi(
@@ -101,7 +101,7 @@ def project_site(
     )
     site: dict[str, bytes] = {}
     for page, about in listed:
-        # dumb-pypi's page has the links as clients read them; ours has the rest.
+        # The links come from dumb-pypi's page, in the form that clients read.
         theirs = rendered.get(f"simple/{page.name}/index.html", b"").decode()
         anchors = {name: anchor for anchor, name in ANCHOR.findall(theirs)}
         html = people.project(page, about, index, anchors)
@@ -113,7 +113,7 @@ def project_site(
 def organization_page(page: ProjectPage, index: Index) -> bytes:
     """Return a project's page in the organisation's namespace, which names its team.
 
-    Who uploaded a file is left to the team's page: with thousands of files, it counts.
+    Uploaders are only on the team's page: with thousands of files, their size matters.
     """
     files = tuple(replace(file, uploaded_by=None) for file in page.files)
     owned = replace(page, files=files, meta=replace(page.meta, team=index.team))
@@ -132,10 +132,10 @@ def team_keys(index: Index) -> list[str]:
 
 
 def team_site(records: Records, index: Index) -> dict[str, bytes]:
-    """Render what depends on the team's list: constraints, start page, changelog and feed.
+    """Render the objects that depend on the team's list: constraints, start page, changelog, feed.
 
-    They show each project's newest release, so that a release costs the same however many files
-    the team has.
+    They show each project's newest releases only, so that a release costs the same however many
+    files the team has.
     """
     rendered = _dumb_pypi(
         {
@@ -163,7 +163,7 @@ def organization_keys(index: Index) -> list[str]:
 
 
 def organization_site(records: Records, index: Index) -> dict[str, bytes]:
-    """Render what depends on the organisation's list: constraints, catalogue and feed."""
+    """Render the objects that depend on the organisation's list: constraints, catalogue, feed."""
     made = _made_from(_serials(records))
     bodies = (
         constraints(records, index, "the organisation"),
@@ -176,15 +176,15 @@ def organization_site(records: Records, index: Index) -> dict[str, bytes]:
 def constraints(records: Records, index: Index, whose: str) -> bytes:
     """Return the newest release of each project as `name @ URL#sha256=…` (PEP 440, PEP 508).
 
-    The file is a project's pure-Python wheel, else its sdist: one URL has to do for every
-    platform. pip and uv read it with `-c`, and take each of these names from nowhere else; one
-    that has no release to install they do not take at all.
+    The file is a project's pure-Python wheel, else its sdist: one URL has to work on every
+    platform. pip and uv read the constraints with `-c`, and install these names from nowhere else;
+    a project with no release to install cannot be installed at all.
     """
     lines = [f"# The newest release of each project of {whose}, for pip install -c."]
     for name, record in sorted(records.items()):
         file = min(record.latest.files, key=_platforms, default=None) if record.latest else None
         if file is None:
-            # Without a line the name would be free for PyPI: this lets no version be taken.
+            # Without a line, the name could come from PyPI: this allows no version.
             lines.append(f"{name} <0  # no release to install")
         else:
             base = index.address(f"packages/{record.team or index.team}/{name}/")
@@ -204,7 +204,7 @@ def _platforms(file: File) -> tuple[int, str]:
 
 
 class _Hosted(Package):
-    """dumb-pypi's package, whose URL has the project's folder in it and is percent-encoded."""
+    """dumb-pypi's package, with the project's folder in its URL, which is percent-encoded."""
 
     def url(self, base_url: str, *, include_hash: bool = True) -> str:
         fragment = f"#{self.hash}" if self.hash and include_hash else ""
@@ -226,7 +226,7 @@ def _package(name: str, file: File) -> Package:
             "core_metadata": f"sha256={digest}" if digest else None,
             "upload_timestamp": int(uploaded.timestamp()) if uploaded else None,
             "uploaded_by": file.uploaded_by,
-            # dumb-pypi leaves data-yanked out for an empty reason, which PEP 592 allows.
+            # dumb-pypi omits data-yanked if the reason is empty, which PEP 592 allows.
             "yanked_reason": (file.yanked if isinstance(file.yanked, str) else "") or "yanked"
             if file.yanked is not False
             else None,
@@ -237,7 +237,7 @@ def _package(name: str, file: File) -> Package:
 def _dumb_pypi(
     packages: dict[str, set[Package]], to_root: str, index: Index, *, projects: bool = False
 ) -> dict[str, bytes]:
-    """Run dumb-pypi and return what it writes, as {path: bytes}: projects' pages, or the lists."""
+    """Run dumb-pypi and return its files as {path: bytes}: the projects' pages, or the lists."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             output_dir=folder,
@@ -248,8 +248,8 @@ def _dumb_pypi(
             generate_timestamp=False,
             disable_per_release_json=True,
         )
-        # It leaves out the pages of projects that are the same as before, and the lists of names
-        # if those are; so before, either the projects were empty or there was one more.
+        # dumb-pypi omits the pages of projects that have not changed, and the lists if no name has;
+        # so `before` has either empty projects or one more.
         before = {name: set() for name in packages} if projects else {**packages, "": set()}
         build_repo(packages, before, settings)
         return {

@@ -1,8 +1,8 @@
-"""What can be asked of a bucket, as data, and how protocols are made of it.
+"""Requests to a bucket, as data, and the protocols made of them.
 
 A protocol (publish, yank, verify, repair) is a generator: it yields a batch of requests that do not
 depend on each other and is sent their replies, in order. So the number of batches is the number
-of round trips, and a test can carry the requests of several publishers out in any order.
+of round trips, and a test can carry out the requests of several publishers in any order.
 `s3.Bucket.run` carries them out for real.
 """
 
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Get:
-    """Read an object; the reply is Stored, or None if there is none."""
+    """Read an object; the reply is Stored, or None if it does not exist."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Put:
-    """Write an object on a condition; the reply is Written, or None if the condition failed.
+    """Write an object conditionally; the reply is Written, or None if the condition failed.
 
-    `etag` None creates (`If-None-Match: *`); otherwise the object is swapped for the one that
-    was read (`If-Match`). `sha256` is hexadecimal; the server verifies it.
+    If `etag` is None, create the object (`If-None-Match: *`); otherwise replace the one that was
+    read (`If-Match`). `sha256` is hexadecimal; the server verifies it.
     """
 
     key: str
@@ -39,10 +39,10 @@ class Put:
 
 @dataclass(frozen=True)
 class Stat:
-    """Ask for size and digest; the reply is Facts, or None if there is no object.
+    """Request size and digest; the reply is Facts, or None if the object does not exist.
 
-    The digest is the server's own where it holds one; otherwise, or if `deep`, it is computed
-    from a download.
+    The digest is the server's own if it has one; otherwise, or if `deep`, it is computed from a
+    download.
     """
 
     key: str
@@ -51,14 +51,14 @@ class Stat:
 
 @dataclass(frozen=True)
 class CoreMetadata:
-    """Download a stored wheel and read its METADATA; the reply is None if it is not intact."""
+    """Download a wheel and read its METADATA; the reply is None if it is missing or damaged."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class List:
-    """List what is stored under a prefix; the reply is {key: Listed}, in the order of keys."""
+    """List the objects under a prefix; the reply is {key: Listed}, in key order."""
 
     prefix: str
 
@@ -68,7 +68,7 @@ Request = Get | Put | Stat | CoreMetadata | List
 
 @dataclass(frozen=True)
 class Stored:
-    """An object as it was read; `etag` is without quotes."""
+    """An object as read; `etag` is without quotes."""
 
     body: bytes
     etag: str
@@ -83,7 +83,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the server says of an object: size in bytes, hexadecimal SHA-256."""
+    """An object's size in bytes and hexadecimal SHA-256."""
 
     size: int
     sha256: str
@@ -91,9 +91,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Listed:
-    """An object as a listing shows it: size in bytes, ETag without quotes.
+    """An object as listed: size in bytes, ETag without quotes.
 
-    The ETag of what one PUT wrote is the content's MD5, unless a key of KMS encrypts it.
+    The ETag of an object written by one PUT is its MD5, unless a KMS key encrypts it.
     """
 
     size: int
@@ -104,9 +104,9 @@ Steps = Generator[Sequence[Request], list[Any], T]
 
 
 def gather(*protocols: Steps[Any]) -> Steps[list[Any]]:
-    """Run protocols side by side: each batch holds the next requests of all of them.
+    """Run protocols concurrently: each batch holds the next requests of all of them.
 
-    Returns their results, in order.
+    Return their results, in order.
     """
     results: list[Any] = [None] * len(protocols)
     waiting: dict[int, Sequence[Request]] = {}
@@ -129,11 +129,11 @@ def gather(*protocols: Steps[Any]) -> Steps[list[Any]]:
 
 
 def ask(requests: Sequence[Request]) -> Steps[list[Any]]:
-    """Carry out one batch, without a round trip if it is empty; returns the replies."""
+    """Carry out one batch, without a round trip if it is empty; return the replies."""
     return (yield requests) if requests else []
 
 
 def get_all(keys: Sequence[str]) -> Steps[dict[str, Stored | None]]:
-    """Read several objects in one batch; returns {key: Stored or None}."""
+    """Read several objects in one batch; return {key: Stored or None}."""
     replies = yield from ask([Get(key) for key in keys])
     return dict(zip(keys, replies, strict=True))

@@ -1,4 +1,4 @@
-"""Whether a tag may be released: what a release's workflow asks before it builds."""
+"""Check whether a tag may be released, as the release workflow does before it builds."""
 
 import subprocess
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ def refuse_tag(
 ) -> None:
     """Raise Refused unless `ref` is the tag of the project's version, on a branch.
 
-    `files` are the built ones, if there are any yet: they have to be of that version, and say it
-    where it is dynamic.
+    `files` are the built files, if there are any yet: they must be of that version, and determine
+    it if it is dynamic.
 
-    The version has to be public and in its normal form (version specifiers specification), so
-    that a release has one name only. HEAD is the tag's commit, and origin's branch has to be there.
+    The version must be public and normalized (version specifiers specification), so that a release
+    has only one name. HEAD must be the tag's commit, and origin's branch must be available.
     """
     version = _version(project, files)
     text = project.stated or str(version)

@@ -1,6 +1,6 @@
-"""Readers' tokens: what the edge's key value store keeps of them, a digest and an end for each.
+"""Readers' tokens, stored in the edge's key value store as a digest and an expiry time each.
 
-A token starts with its name, so that the edge finds what to compare it with.
+A token starts with its name, so that the edge can find the digest to compare.
 """
 
 import secrets
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Store:
-    """A key value store of CloudFront: a token's name is the key, `<SHA-256> <end>` the value.
+    """A CloudFront key value store: a token's name is the key, `<SHA-256> <end>` the value.
 
-    The end is in seconds since 1970; 0 is never.
+    The end is when it expires, in seconds since 1970; 0 is never.
     """
 
     arn: str
     client: "CloudFrontKeyValueStoreClient"
 
     def add(self, name: str, days: int | None) -> str:
-        """Make a token that is valid for some days, or for ever, and return it.
+        """Create a token that is valid for some days, or for ever, and return it.
 
-        Raises Refused if there is one of that name.
+        Raise Refused if the name already exists.
         """
         state = self._state()
         if self._has(name):
@@ -49,7 +49,7 @@ class Store:
         return token
 
     def states(self) -> Iterator[tuple[str, str]]:
-        """Yield (name, when it expires) of each token, in order of names."""
+        """Yield (name, when it expires) for each token, ordered by name."""
         pages = self.client.get_paginator("list_keys").paginate(KvsARN=self.arn)
         for item in sorted((i for page in pages for i in page["Items"]), key=lambda i: i["Key"]):
             end = item["Value"].partition(" ")[2]
@@ -62,7 +62,7 @@ class Store:
                 yield item["Key"], f"expire{'s' if day > datetime.now(UTC) else 'd'} {day:%Y-%m-%d}"
 
     def revoke(self, name: str) -> None:
-        """Take a token away; raises Refused if there is none of that name."""
+        """Delete a token; raise Refused if it does not exist."""
         state = self._state()
         if not self._has(name):
             raise Refused(f"No token {name}. `s3index token list` shows all of them.")
@@ -77,7 +77,7 @@ class Store:
 
 @contextmanager
 def opened(index: Index) -> Iterator[Store]:
-    """Yield the store that is called like the bucket; raises Refused where it cannot be used."""
+    """Yield the store named after the bucket; raise Refused if it cannot be used."""
     if not HAS_CRT:
         raise Refused("token needs the AWS Common Runtime. Install s3index[edge].")
     with refusals(index):

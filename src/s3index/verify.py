@@ -1,8 +1,8 @@
-"""Compare what is in the bucket with what the pages say, both ways, trusting neither.
+"""Compare the objects in the bucket with the pages, both ways, trusting neither.
 
-For each project of the team: what its claims and its page name is stored with those digests, what
-is stored is named; the lists and every derived object are what the project pages give. Digests
-are the server's own where it holds them.
+For each project of the team: every file in its claims and its page is stored with its digest, and
+every stored file is in them; the lists and every derived object match the project pages. Digests
+are the server's own where it has them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,22 +17,22 @@ from s3index.settings import Index
 from s3index.steps import Listed, Steps, ask, gather, get_all
 
 Described = tuple[ProjectPage, About | None]
-"""A project page, and what its newest release says of itself."""
+"""A project page, and the description of its newest release."""
 
 
 @dataclass
 class Report:
-    """What is wrong (`findings`), and what is left over but harms nobody (`notes`), as lines."""
+    """Problems (`findings`) and harmless leftovers (`notes`), as lines."""
 
     findings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def verify(index: Index, *, deep: bool = False, project: str | None = None) -> Steps[Report]:
-    """Return what is wrong with the team's index, or with one project of it.
+    """Return the problems with the team's index, or with one project of it.
 
-    `deep` downloads every file instead of asking the server for its digest. A publish that runs
-    at the same time can show as a release that was not finished.
+    `deep` downloads every file instead of asking the server for its digest. A concurrent publish
+    can show up as an unfinished release.
     """
     report, both = Report(), scopes(index)
     lists, keys = yield from gather(
@@ -61,7 +61,7 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
             for name in sorted(names & (there.keys() | expected.keys()))
             if lists[scope.key] and there.get(name) != expected.get(name)
         ]
-        # Of one project alone, nobody was asked what the team's other pages give.
+        # For one project alone, the team's other pages were not read.
         records = there if project else expected
         derived = {key: lists[key] for key in scope.derived}
         if records:
@@ -70,7 +70,7 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
 
 
 def listed_keys(index: Index, project: str | None = None) -> Steps[dict[str, Listed]]:
-    """List what is stored of a team and in the organisation's namespace, or of one project."""
+    """List the objects of a team and of the organisation's namespace, or of one project."""
     found: dict[str, Listed] = {}
     for keys in (yield from ask(audit.listing(index, project))):
         found |= keys
@@ -78,7 +78,7 @@ def listed_keys(index: Index, project: str | None = None) -> Steps[dict[str, Lis
 
 
 def records_of(scope: Scope, objects: Objects, report: Report) -> dict[str, pages.Record]:
-    """Return the records of a list as it was read; what is damaged becomes findings."""
+    """Return the records of a list as read; report damaged ones as findings."""
     found = audit.read(
         objects[scope.key],
         lambda body: pages.parse_list(body, scope.key, scope.base),
@@ -91,7 +91,7 @@ def records_of(scope: Scope, objects: Objects, report: Report) -> dict[str, page
 
 
 def listed_names(listed: Mapping[str, Records], index: Index) -> set[str]:
-    """Return the names that lists say are this team's."""
+    """Return the names that belong to this team according to the lists."""
     return {
         record.name
         for records in listed.values()
@@ -107,7 +107,7 @@ def expected_records(
     names: set[str],
     index: Index,
 ) -> dict[str, pages.Record]:
-    """Return what a list should say: what the pages give, and that names stay taken.
+    """Return the records that a list should have: those of the pages, and of taken names.
 
     Records of other teams' projects stay as they are.
     """
@@ -127,7 +127,7 @@ def _released(name: str, records: Records) -> bool:
 
 
 def _judge(one: Observed, index: Index, *, released: bool) -> None:
-    """Note what is wrong with a project; `released` tells whether a list has a release of it."""
+    """Record what is wrong with a project; `released` tells whether a list has a release of it."""
     key = index.project_page(one.name)
     if one.owner not in (None, index.team) and (one.stored or one.claims):
         one.lost.append(f"{key}: the name {one.name} is team {one.owner}'s")

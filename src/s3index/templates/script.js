@@ -31,5 +31,11 @@ if (search) {
   search.oninput = filter;
   if (search.value) filter();
 }
-const opened = document.querySelector("details:target");
-if (opened) opened.open = true;
+let anchor = location.hash.slice(1);
+try {
+  anchor = decodeURIComponent(anchor);
+} catch {
+  // Not percent-encoded: taken as it is.
+}
+const opened = document.getElementById(anchor);
+if (opened?.matches("details")) opened.open = true;
