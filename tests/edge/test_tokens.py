@@ -47,7 +47,7 @@ def test_a_token_is_shown_once_and_only_its_digest_is_kept(service: Service) -> 
     assert service.store.read() == {"alice-laptop": f"{sha256(token.encode()).hexdigest()} 0"}
     again = run("add", "alice-laptop")
     assert again.exit_code == 1
-    assert "There is a token alice-laptop. Revoke it first" in again.stderr
+    assert "Token alice-laptop already exists. Revoke it first" in again.stderr
     assert "alice-laptop" in service.store.read()
     assert run("revoke", "alice-laptop").stdout == "alice-laptop is revoked.\n"
     assert service.store.read() == {}

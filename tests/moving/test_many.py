@@ -22,7 +22,7 @@ from tests.protocol import dying
 from tests.protocol.memory import MemoryBucket
 from tests.protocol.schedules import INDEX, cache_rendering
 from tests.protocol.standin import StandIn
-from tests.protocol.test_crashes import crashes, ended
+from tests.protocol.test_crashes import crashes, ended, prefixes
 from tests.world import Library, claim, objects, release, verified
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_dying_before_any_put(
     cache_rendering(monkeypatch)
     found = claimed(made(tmp_path / "old", releases))
     after = ended({}, whole(INDEX, found))
-    states = list(crashes({}, whole(INDEX, found), in_order=True))
+    states = list(crashes({}, whole(INDEX, found), prefixes))
     assert len(states) >= len(after)
     for state in states[::step]:
         page = state.get(INDEX.project_page("acme-common"))
