@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.access.administrator import (
     BUCKET,
     DENIALS,
@@ -104,6 +106,7 @@ BY_HAND = {
 }
 
 
+@pytest.mark.full
 def test_what_was_changed_by_hand_is_put_back(
     acme: Library, storage: "S3Client", iam: "IAMClient"
 ) -> None:

@@ -93,6 +93,7 @@ def resolved(value: Any, parameters: dict[str, Any]) -> Any:
     return value
 
 
+@pytest.mark.full
 def test_cfn_lint_accepts_the_template() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("cfn-lint"), EXAMPLES / "template.yaml"],

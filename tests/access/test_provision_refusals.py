@@ -97,6 +97,7 @@ def test_rights_for_the_bucket_are_missing(acme: Library, account: str) -> None:
     assert f"{ADMINISTRATOR} of the bucket's account" in said
 
 
+@pytest.mark.full
 def test_rights_for_the_role_are_missing(acme: Library, account: str) -> None:
     somebody = user("s3:*")
     enforce(account)

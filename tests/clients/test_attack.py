@@ -72,6 +72,7 @@ def test_ours_and_never_the_strangers(scene: Scene, name: str) -> None:
     scene.hostile.silent()
 
 
+@pytest.mark.full
 def test_the_control_falls_for_it(scene: Scene) -> None:
     index = scene.library.index.address(LIST)
     scene.client.pip("install", "--extra-index-url", index, "acme-common")

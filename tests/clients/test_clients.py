@@ -69,6 +69,7 @@ def test_uv(index: str, client: Consumer) -> None:
     assert (client.version(), client.version("acme_other")) == ("0.2.0", "7.0")
 
 
+@pytest.mark.full
 def test_poetry_with_an_explicit_source(index: str, client: Consumer) -> None:
     client.poetry("source", "add", "--priority=explicit", "acme-packages", index)
     client.poetry("add", "--source", "acme-packages", "acme-common", "acme-other")
@@ -137,6 +138,7 @@ def test_constraints_name_the_newest_release_that_is_not_yanked(
     assert client.version() == "0.2.0"
 
 
+@pytest.mark.full
 def test_another_teams_name_is_refused(
     s3: "S3Client", library: Library, index: str, tmp_path: Path
 ) -> None:

@@ -111,6 +111,7 @@ def said(package: DistributionPackage) -> dict[str, object]:
     }
 
 
+@pytest.mark.full
 def test_a_second_reader_finds_our_files(
     json_reader: PyPISimple, filled: Filled, tmp_path: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_an_old_index(s3: "S3Client", move: Move, tmp_path: Path, heading: str) 
     assert move.listed(s3) == {path.name for path in files}
 
 
+@pytest.mark.full
 def test_a_folder(s3: "S3Client", move: Move) -> None:
     move.set_up()
     files = [wheel(move.folder), sdist(move.folder)]

@@ -156,6 +156,7 @@ def test_yanks_and_times_come_along(
     assert objects(s3, library.index) == before
 
 
+@pytest.mark.full
 def test_what_was_yanked_elsewhere_stays_so_without_its_page(
     s3: "S3Client", library: Library, root: Path, tmp_path: Path, old: OldIndex
 ) -> None:
@@ -226,6 +227,7 @@ def test_a_digest_that_disagrees_is_refused_by_name(
     assert objects(s3, library.index) == {}
 
 
+@pytest.mark.full
 def test_an_index_that_fails_in_the_middle(
     s3: "S3Client", library: Library, root: Path, tmp_path: Path, old: OldIndex
 ) -> None:

@@ -232,6 +232,7 @@ def test_it_asks_and_takes_no_for_an_answer(root: Path) -> None:
     assert not (root / "publish.py").exists()
 
 
+@pytest.mark.full
 def test_an_installed_publisher_has_the_template_s_files(root: Path, tmp_path: Path) -> None:
     wanted = {change.path.name: change.new for change in changed(root)[0]}
     built, unpacked = tmp_path / "built", tmp_path / "unpacked"

@@ -241,6 +241,7 @@ def test_answers_that_get_lost(
     assert len(stand_in.puts()) < 60
 
 
+@pytest.mark.full
 def test_two_conditional_writes_that_meet(library: Library, serve: Serve, tmp_path: Path) -> None:
     """AWS answers 409 to a conditional PUT while another is under way."""
     refused: set[str] = set()

@@ -42,6 +42,7 @@ def test_twice(s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path) 
     assert objects(s3, library.index) == before
 
 
+@pytest.mark.full
 def test_both_at_once(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     files = wheel(tmp_path), sdist(tmp_path)
     root = repository(library, tmp_path / "root")
@@ -51,6 +52,7 @@ def test_both_at_once(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     assert len(offered(objects(s3, library.index), "devtools")) == 2
 
 
+@pytest.mark.full
 def test_an_old_tag_after_a_newer_release(s3: "S3Client", library: Library, tmp_path: Path) -> None:
     old, new = wheel(tmp_path), wheel(tmp_path, version="0.2.0")
     late = wheel(tmp_path, version="0.1.1")

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from s3index.people import RENDERER
 from s3index.publish import yank
 from s3index.repair import repair
 from s3index.s3 import Bucket
+from s3index.settings import Index
 from s3index.steps import Request
 from s3index.verify import Report, verify
 from tests.distributions import digest, sdist, wheel
@@ -31,14 +33,61 @@ SITE = "dumb-pypi/devtools/index/"
 OTHER = "packages/devtools/acme-other/"
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A bucket as it was, to be put back: publishing anew is half of a test's time."""
+
+    index: Index
+    objects: dict[str, tuple[str, bytes, str]]
+    """{key: (ETag, body, Content-Type)}."""
+
+    @classmethod
+    def of(cls, s3: "S3Client", index: Index) -> "Kept":
+        """Return what is in an index's bucket."""
+        found = {}
+        for key in etags(s3, index):
+            answer = s3.get_object(Bucket=index.bucket, Key=key)
+            found[key] = answer["ETag"], answer["Body"].read(), answer["ContentType"]
+        return cls(index, found)
+
+    def put_back(self, s3: "S3Client") -> None:
+        """Undo what a test did to the bucket."""
+        there = etags(s3, self.index)
+        for key, (etag, body, kind) in self.objects.items():
+            if there.pop(key, None) != etag:
+                s3.put_object(
+                    Bucket=self.index.bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType=kind,
+                    ChecksumAlgorithm="SHA256",
+                )
+        for key in there:
+            s3.delete_object(Bucket=self.index.bucket, Key=key)
+
+
+def etags(s3: "S3Client", index: Index) -> dict[str, str]:
+    """Return the ETag of each object in an index's bucket."""
+    listed = s3.list_objects_v2(Bucket=index.bucket).get("Contents", [])
+    return {item["Key"]: item["ETag"] for item in listed}
+
+
+kept: list[Kept] = []
+"""What the first of these tests published, in each process."""
+
+
 @pytest.fixture
-def published(library: Library, tmp_path: Path) -> Library:
+def published(s3: "S3Client", library: Library, tmp_path: Path) -> Library:
     """Publish two versions of one project, of which the newer is yanked, and one of another."""
+    if kept:
+        kept[0].put_back(s3)
+        return replace(library, index=kept[0].index)
     release(library, wheel(tmp_path), sdist(tmp_path))
     release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
     release(at(library, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
     index = library.index
     assert Bucket(index).run(yank(index, library.name, Version("0.2.0"), "it leaks"))
+    kept.append(Kept.of(s3, index))
     return library
 
 

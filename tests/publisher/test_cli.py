@@ -165,6 +165,7 @@ def test_content_types_and_caching(s3: "S3Client", repository: Library) -> None:
         assert ("immutable" if key in written_once else "no-cache") in head["CacheControl"]
 
 
+@pytest.mark.full
 def test_poetry_builds_into_a_folder_of_its_own(s3: "S3Client", repository: Library) -> None:
     root = buildable(repository)
     for path in (root / "dist").iterdir():

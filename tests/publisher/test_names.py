@@ -68,6 +68,7 @@ def test_a_taken_name_is_a_warning(
     assert (tmp_path / "out" / name / "pyproject.toml").exists()
 
 
+@pytest.mark.full
 def test_a_fork_can_refuse_a_taken_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fork = tmp_path / "fork"
     ignored = shutil.ignore_patterns(".git", ".venv*", "*_cache", "artefacts", "tests")
@@ -83,6 +84,7 @@ def test_a_fork_can_refuse_a_taken_name(tmp_path: Path, monkeypatch: pytest.Monk
         assert (unused.returncode, unused.stderr) == (0, "")
 
 
+@pytest.mark.full
 def test_no_answer_is_said_and_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = generate(TEMPLATE, tmp_path, "acme-common", DEAD, monkeypatch)
     assert done.returncode == 0
@@ -118,6 +120,7 @@ def test_a_first_release_is_told_of_a_taken_name(
         stranger.silent()
 
 
+@pytest.mark.full
 def test_our_own_index_is_no_stranger(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +162,7 @@ INDEXES = {
 }
 
 
-SLOW = ("none for this Python", "an empty page", "forbidden")
+SLOW = ("none for this Python", "an empty page", "forbidden", "hangs up", "broken")
 
 
 @pytest.mark.parametrize(

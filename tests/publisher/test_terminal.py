@@ -66,6 +66,7 @@ def test_a_bar_for_each_file_that_goes_out(library: Library, tmp_path: Path) -> 
     assert states[-1] == (float(f"{path.stat().st_size / 1e6:.1f}"),) * 2
 
 
+@pytest.mark.full
 def test_a_bar_goes_back_with_what_is_sent_again(
     library: Library, tmp_path: Path, endpoint: str
 ) -> None:

@@ -118,6 +118,7 @@ def test_any_text_is_refused_by_name_or_carried(plain: list[Token], key: str, te
 MARKDOWN = "*a* **b** _c_ [d](e) ![f](g) <b>h</b> <i.example.com> &lt; &#35; ~~j~~ `k` \\* l #"
 
 
+@pytest.mark.full
 @quick
 @example(
     answers=dict.fromkeys(FREE_TEXT, MARKDOWN) | {"author_name": "*a* _c_ [d](e) ~~j~~ `k` &lt;"}

@@ -162,6 +162,7 @@ def built(project: Path) -> Path:
     return project
 
 
+@pytest.mark.full
 def test_packaging_tools_find_nothing(built: Path) -> None:
     run(python("validate_pyproject", "pyproject.toml"), built)
     files = [str(path) for path in sorted((built / "dist").iterdir())]

@@ -30,6 +30,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.full
 def test_a_fork_asks_less(fork: Path) -> None:
     answers = json.loads((fork / "cookiecutter.json").read_text())
     asked = [key for key in answers if not key.startswith("_")]

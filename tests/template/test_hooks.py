@@ -345,6 +345,7 @@ def test_a_refusal_ends_with_the_command_that_asks_again(tmp_path: Path) -> None
     assert 'description = "It\'s  here & “there”"' in pyproject
 
 
+@pytest.mark.full
 def test_a_refusal_of_cruft_ends_with_the_command_too(tmp_path: Path) -> None:
     template = tmp_path / "template"
     committed(template)
@@ -562,6 +563,7 @@ def committed(template: Path) -> list[str]:
     return commit
 
 
+@pytest.mark.full
 def test_cruft_creates_and_updates(tmp_path: Path) -> None:
     home, template = tmp_path / "home", tmp_path / "template"
     home.mkdir()

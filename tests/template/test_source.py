@@ -255,6 +255,7 @@ def test_a_fork_fixes_its_address(world: World) -> None:
     )
 
 
+@pytest.mark.full
 def test_cruft_with_an_address(world: World) -> None:
     world.cruft(f"{GITHUB}.git", "--checkout", "v0.9.0")
     requirement, action = world.written()
