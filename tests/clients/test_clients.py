@@ -44,6 +44,7 @@ def test_pip_from_the_index(index: str, client: Consumer) -> None:
     assert (client.version(), client.version("acme_data")) == ("0.2.0", "9.0")
 
 
+@pytest.mark.full
 def test_pip_with_constraints(index: str, client: Consumer) -> None:
     client.pip("install", "-c", f"{index}constraints.txt", "acme-common")
     assert client.version() == "0.2.0"
@@ -103,7 +104,7 @@ def test_readers_see_nothing_else(s3: "S3Client", library: Library, index: str) 
 @pytest.mark.parametrize(
     "path",
     [
-        "simple/",
+        pytest.param("simple/", marks=pytest.mark.full),
         pytest.param("packages/devtools/", marks=pytest.mark.full),
         pytest.param("dumb-pypi/devtools/index/simple/", marks=pytest.mark.full),
     ],

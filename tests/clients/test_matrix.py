@@ -344,10 +344,8 @@ POETRY_WAYS = {
 WAYS = {"## pip": PIP_WAYS, "## uv": UV_WAYS, "## Poetry": POETRY_WAYS}
 MAIN = {
     ("## pip", "newest", "constraints"),
-    ("## pip", "newest", "every release yanked"),
     ("## uv", "uv", "add"),
     ("## uv", "uv", "no version fits"),
-    ("## uv", "uv", "every release yanked"),
     ("## uv", "uv", "build requirement"),
 }
 """The cells that `make test` has; each is a second or more."""

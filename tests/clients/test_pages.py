@@ -133,6 +133,7 @@ def test_a_second_reader_finds_our_files(
             assert "Name: acme-common\n" in json_reader.get_package_metadata(package)
 
 
+@pytest.mark.full
 def test_both_forms_say_the_same(json_reader: PyPISimple, html_reader: PyPISimple) -> None:
     names = json_reader.get_index_page().projects
     assert names == ["acme-common", "acme-core", "acme-dotted-name", "acme-gone"]

@@ -163,6 +163,7 @@ def test_dying_anywhere(case: Case, choice: Choice) -> None:
         assert ended(state, case.start(INDEX)) == after
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("quick_rendering")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_dying_twice(case: Case) -> None:

@@ -332,6 +332,7 @@ def test_schedules_over_http(rounds: range, library: Library) -> None:
         check_end(outcomes, watch)
 
 
+@pytest.mark.full
 def test_sixteen_first_releases_of_four_teams() -> None:
     names = {f"acme-{letter}": team for team in TEAMS for letter in team[:4]}
     for seed in range(3):
@@ -437,12 +438,14 @@ DERIVED = (
 """Some of what is derived: of the team, of the organisation, and of the project."""
 
 
+@pytest.mark.full
 def test_finds_pages_that_are_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Publish, "start", publish_with(overwrites(is_project_page)))
     found = violations(LATER)
     assert any("its serial did not grow" in violation for violation in found), found
 
 
+@pytest.mark.full
 def test_finds_derived_objects_that_are_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     def is_derived(key: str) -> bool:
         return not key.startswith("packages/") or key in (INDEX.team_list, INDEX.constraints)
@@ -453,6 +456,7 @@ def test_finds_derived_objects_that_are_overwritten(monkeypatch: pytest.MonkeyPa
         assert any(f"{key} went back" in violation for violation in found), key
 
 
+@pytest.mark.full
 def test_finds_derived_objects_without_a_look_at_serials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh, "made_from", lambda *_: {})
     monkeypatch.setattr(refresh, "serial_of", lambda *_: 0)
@@ -502,6 +506,7 @@ def test_finds_files_that_come_before_their_claim(monkeypatch: pytest.MonkeyPatc
     assert all("came before its claim" in violation for violation in found), found
 
 
+@pytest.mark.full
 def test_finds_claims_that_nobody_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
     def ours(_: Stored, __: str, claim: Claim, ___: Version) -> Claim:
         return claim

@@ -52,7 +52,7 @@ def real(library: Library) -> Bucket:
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -73,7 +73,13 @@ def test_a_yank_shows_the_release_before(s3: "S3Client", library: Library, tmp_p
     assert "Summary of 1.0" not in catalogue
 
 
-@pytest.mark.parametrize("body", [b"Summary: Not released\n\nNot released\n", b"", None])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Summary: Not released\n\nNot released\n",
+        *(pytest.param(body, marks=pytest.mark.full) for body in (b"", None)),
+    ],
+)
 def test_core_metadata_that_nobody_released_is_not_shown(
     s3: "S3Client", library: Library, tmp_path: Path, body: bytes | None
 ) -> None:

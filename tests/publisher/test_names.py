@@ -162,7 +162,7 @@ INDEXES = {
 }
 
 
-SLOW = ("none for this Python", "an empty page", "forbidden", "hangs up", "broken")
+SLOW = ("none for this Python", "an empty page", "forbidden", "hangs up", "broken", "unknown")
 
 
 @pytest.mark.parametrize(

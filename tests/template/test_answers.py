@@ -51,7 +51,7 @@ def valid(key: str) -> st.SearchStrategy[str]:
 
 
 quick = settings(
-    max_examples=40,
+    max_examples=20,
     derandomize=True,
     database=None,
     # Each example bakes a project: shrinking would take minutes, and examples are short.

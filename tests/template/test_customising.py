@@ -39,6 +39,7 @@ def test_a_fork_asks_less(fork: Path) -> None:
     assert set(answers["__prompts__"]) == set(asked)
 
 
+@pytest.mark.full
 def test_a_fork_bakes_what_it_says(fork: Path, tmp_path: Path) -> None:
     answers = [f"python_version={ANSWERS['python_version']}", "team=shops"]
     command = python("cookiecutter", str(fork), "--no-input", *answers)
@@ -58,6 +59,7 @@ def test_a_fork_bakes_what_it_says(fork: Path, tmp_path: Path) -> None:
     run(python("pytest", "-p", "no:cacheprovider"), project, {"PYTHONPATH": "src"})
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("answer", "said"),
     [("team=devtools", "devtools"), ("_bucket=A.b", "bucket 'A.b': must have only a-z")],
