@@ -65,7 +65,7 @@ def html(text: str, content_type: str | None) -> str:
     kind = kind.strip().lower()
     rendered: str | None = None
     if len(text) > LONGEST:
-        return f"<p>This text has {len(text):,} characters; up to {LONGEST:,} are shown.</p>"
+        return f"<p>Not shown: it has {len(text):,} characters, and the limit is {LONGEST:,}.</p>"
     if kind == "text/markdown" and not _is_deep(text):
         variant = "CommonMark" if "commonmark" in parameters.lower() else "GFM"
         rendered = markdown.render(text, variant=variant)

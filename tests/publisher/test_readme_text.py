@@ -203,7 +203,7 @@ def test_long_text_in_markdown_is_rendered(text: str) -> None:
 
 def test_text_that_is_too_long_is_not_shown() -> None:
     html = readme.html("x" * 5_000_000, "text/markdown")
-    assert html == "<p>This text has 5,000,000 characters; up to 300,000 are shown.</p>"
+    assert html == "<p>Not shown: it has 5,000,000 characters, and the limit is 300,000.</p>"
 
 
 @pytest.mark.parametrize(
