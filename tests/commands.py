@@ -1,4 +1,4 @@
-"""The publisher's command line, run in a small repository on disk."""
+"""Run the publisher's command line in a small repository on disk."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from s3index.__main__ import app
 from tests.world import Library
 
 STUBS = Path(__file__).with_name("stubs")
-"""A pip that knows no project: most tests' first releases shall not ask PyPI."""
+"""A fake pip that finds no project: most tests' first releases must not ask PyPI."""
 
 
 def repository(library: Library, folder: Path) -> Path:
@@ -31,7 +31,7 @@ def repository(library: Library, folder: Path) -> Path:
 def start(
     root: Path, *arguments: str | Path, runner: str = "-m s3index", env: Mapping[str, str] = {}
 ) -> subprocess.Popen[str]:
-    """Start `python -m s3index` in a repository; `runner` puts another program in its place."""
+    """Start `python -m s3index` in a repository; `runner` replaces `-m s3index`."""
     environment = os.environ | {"GITHUB_ACTOR": "tests"}
     environment["PATH"] = f"{STUBS}:{environment['PATH']}"
     environment |= env
@@ -46,9 +46,9 @@ def start(
 
 
 def s3index(root: Path, *arguments: str | Path, env: Mapping[str, str] = {}, exits: int = 0) -> str:
-    """Run `s3index` in a repository, in this process; return what it said on stderr.
+    """Run `s3index` in a repository, in this process; return its stderr.
 
-    A process of its own, which `start` gives, would take a second to start.
+    A separate process, as in `start`, would take a second to start.
     """
     environment = {"GITHUB_ACTOR": "tests", "PATH": f"{STUBS}:{os.environ['PATH']}", **env}
     with chdir(root):

@@ -1,4 +1,4 @@
-"""What tests share: an S3 server over HTTP, a public bucket in it, and the publisher's settings."""
+"""Shared fixtures: an S3 server over HTTP, a public bucket in it, and the publisher's settings."""
 
 import functools
 import logging
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Let SIGINT through to what tests start: shells ignore it for what runs in the background.
+    """Let the tests' child processes receive SIGINT, which shells ignore for background jobs.
 
-    Read botocore's service models and compile dumb-pypi's templates once, too, and not for every
-    client and every page: half of a test's time.
+    Read botocore's service models and compile dumb-pypi's templates once, too: for every client
+    and page, that takes half of a test's time.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # How long a case takes says how busy the machine is.
+    # A case's duration depends on how busy the machine is.
     hypothesis.settings.register_profile("tests", deadline=None)
     hypothesis.settings.load_profile("tests")
     create = functools.cache(botocore.loaders.create_loader)
@@ -52,7 +52,7 @@ def pytest_configure() -> None:
 
 
 class _Compiled(jinja2.BytecodeCache):
-    """Compiled templates in memory: environments, which have settings in them, stay apart."""
+    """Keeps compiled templates in memory; environments hold settings and are not shared."""
 
     def __init__(self) -> None:
         self.code: dict[str, CodeType | None] = {}
@@ -94,10 +94,10 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def connections_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what boto3's clients opened in a test.
+    """Close the connections that boto3's clients opened in a test.
 
-    A client closes the connections it has back, and not one whose answer was read in part; that
-    one would warn, which is an error, in whichever test the garbage is collected.
+    A client closes only connections returned to its pool, not one whose response was partly read.
+    That one would warn, which is an error, in whichever test it is garbage-collected.
     """
     opened: list[AWSHTTPConnection] = []
     connect = AWSHTTPConnection.connect
@@ -126,7 +126,7 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "S3Client":
-    """Return a client of the server, which boto3 in this process and its children finds too."""
+    """Return a client of the server; point boto3 in this process and its children at it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
     return boto3.client("s3", region_name=REGION)
 
@@ -142,7 +142,7 @@ def library(s3: "S3Client", endpoint: str, tmp_path: Path) -> Library:
 
 @pytest.fixture
 def wire(endpoint: str, s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """Put a stand-in between the publisher and the server, which writes down each request."""
+    """Record each request with a stand-in between the publisher and the server."""
     with standing_in(verifies_checksums, endpoint) as stand_in:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", stand_in.url)
         yield stand_in
@@ -150,7 +150,7 @@ def wire(endpoint: str, s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture(scope="session")
 def moto_process() -> Iterator[str]:
-    """Run moto's server in a process of its own, where no account may read another's buckets."""
+    """Run moto's server in its own process, where no account can read another's buckets."""
     process = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("s3server.py")],
         env=os.environ | {"MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false"},
@@ -166,7 +166,7 @@ def moto_process() -> Iterator[str]:
 
 @pytest.fixture
 def account(moto_process: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Empty that server and point boto3 at it for every service; return its address."""
+    """Reset the server process and point boto3 at it for every service; return its address."""
     tell_moto(moto_process, "reset")
     tell_moto(moto_process, "reset-auth", "inf")
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_process)
@@ -175,13 +175,13 @@ def account(moto_process: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def storage(account: str) -> "S3Client":
-    """Return a client of the account's S3."""
+    """Return an S3 client for the account."""
     return boto3.client("s3", region_name=REGION)
 
 
 @pytest.fixture
 def iam(account: str) -> "IAMClient":
-    """Return a client of the account's IAM."""
+    """Return an IAM client for the account."""
     return boto3.client("iam", region_name=REGION)
 
 

@@ -1,4 +1,4 @@
-"""Small real distributions, made in a millisecond where a test needs many of them."""
+"""Write small real distributions in a millisecond, for tests that need many."""
 
 import io
 import re
@@ -20,7 +20,7 @@ def wheel(
 ) -> Path:
     """Write an installable wheel (PEP 427) whose module holds its version, and `body`.
 
-    `about` are more lines of core metadata and, after an empty one, the description.
+    `about` has more lines of core metadata and, after an empty one, the description.
     """
     name = project.replace("-", "_")
     path = folder / f"{name}-{version}-py3-none-any.whl"
@@ -33,7 +33,7 @@ def wheel(
     record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, text in {**files, f"{info}/RECORD": record}.items():
-            # A fixed date makes the same content the same bytes.
+            # With a fixed date, equal content gives equal bytes.
             archive.writestr(zipfile.ZipInfo(file, (2026, 1, 1, 0, 0, 0)), text)
     return path
 
@@ -92,5 +92,5 @@ def core_metadata(
 
 
 def digest(path: Path) -> str:
-    """Return a file's SHA-256, hexadecimal."""
+    """Return a file's SHA-256 in hexadecimal."""
     return sha256(path.read_bytes()).hexdigest()

@@ -1,8 +1,8 @@
-"""Run moto's server as a process of its own: `python s3server.py`, which prints its address.
+"""Run moto's server as its own process: `python s3server.py` prints its address.
 
-moto checks a condition and then stores, and another thread can come between; S3 does both at
-once. So requests are let in one at a time here: what many clients then lose, they lost by their
-own doing.
+moto checks a condition and then stores, and another thread can come between; S3 does both
+atomically. So this server handles one request at a time: any update that concurrent clients lose
+is then their own fault.
 """
 
 import functools
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def quicken() -> None:
-    """Halve the time of a request: moto lists its own folder for each, and botocore's on errors."""
+    """Halve the time per request: moto lists its own folder each time, botocore's on errors."""
     modules = tuple(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: modules
     named = functools.cache(utils.service_name_from_moto_package_name)

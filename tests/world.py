@@ -1,4 +1,4 @@
-"""What tests ask of the publisher and of the bucket."""
+"""Publish, verify, and read the bucket in tests."""
 
 import json
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 REGION: Final = "eu-central-1"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-"""When tests' releases are made."""
+"""The time of the tests' releases."""
 
 
 def readable(s3: "S3Client", bucket: str) -> None:
-    """Make a bucket whose objects everybody may read."""
+    """Create a bucket whose objects everyone may read."""
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     folders = ("packages", "simple", "dumb-pypi")
     readers = {
@@ -43,7 +43,7 @@ def readable(s3: "S3Client", bucket: str) -> None:
 
 @dataclass(frozen=True)
 class Library:
-    """A library of the index: whose repository is at `root`, and which version it releases."""
+    """A library of the index, with its repository at `root` and the version it releases."""
 
     index: Index
     root: Path
@@ -69,10 +69,10 @@ def at(
 
 
 def objects(s3: "S3Client", index: Index) -> dict[str, bytes]:
-    """Return everything in the bucket.
+    """Return every object in the bucket.
 
-    Out of moto's memory where its server runs in this process: asking for each object would be a
-    fifth of the tests' time.
+    Read moto's memory if its server runs in this process: a request per object would take a fifth
+    of the tests' time.
     """
     if bucket := s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(index.bucket):
         return {key: bytes(bucket.keys[key].value) for key in sorted(bucket.keys)}
@@ -84,7 +84,7 @@ def objects(s3: "S3Client", index: Index) -> dict[str, bytes]:
 
 
 def claim(files: Sequence[Distribution], by: str = "tests") -> Claim:
-    """Return the claim of a release that tests make."""
+    """Return the claim of a release made by tests."""
     return new_claim(files, NOW, by, "0123456789abcdef")
 
 

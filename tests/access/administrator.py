@@ -1,4 +1,4 @@
-"""What an administrator does: a repository to provision for, and `s3index provision` in it."""
+"""Run `s3index provision` in a repository as an administrator, and read the results."""
 
 import json
 import re
@@ -62,10 +62,10 @@ def repository(
     settings: Mapping[str, object] = {},
     url: str | None = "https://github.com/acme/acme-common",
 ) -> Library:
-    """Write the pyproject.toml of acme-common, team devtools, and return what it says.
+    """Write the pyproject.toml of acme-common, team devtools; return the library it defines.
 
-    `settings` replace those of [tool.s3index] or come to them; None takes one away. `url` is
-    the repository's address.
+    `settings` replace or extend those of [tool.s3index]; None removes one. `url` is the
+    repository's address.
     """
     defaults = {
         "team": "devtools",
@@ -90,10 +90,10 @@ def repository(
 def provision(
     library: Library, *options: str, exits: int = 0, env: Mapping[str, str] = {}
 ) -> tuple[str, str]:
-    """Run `s3index provision` to its end; return what it printed, stdout and stderr.
+    """Run `s3index provision` to its end; return its stdout and stderr.
 
-    In this process, which takes a tenth of the time; in one of its own if `env` has variables,
-    since boto3 keeps the credentials that it once found.
+    It runs in this process, which takes a tenth of the time. With `env` it runs in its own, since
+    boto3 keeps the credentials it found first.
     """
     if env:
         process = start(library.root, "provision", *options, env=env)
@@ -109,19 +109,19 @@ def provision(
 
 
 def done(stdout: str) -> dict[str, str]:
-    """Return {thing: what was done} of what provision printed."""
+    """Return {resource: what was done} from provision's output."""
     lines = stdout.split("\n\n")[0].splitlines()
     return dict(line.rsplit(": ", 1) for line in lines if not line.startswith("Warning"))
 
 
 def statements(policy: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the statements of a policy by Sid."""
+    """Return {Sid: statement} of a policy."""
     document = json.loads(policy) if isinstance(policy, str) else policy
     return {statement.get("Sid", ""): statement for statement in document["Statement"]}
 
 
 def tell_moto(server: str, what: str, body: str = "") -> None:
-    """Use moto's own API: `reset`, or `reset-auth` with how many requests are free of rights."""
+    """Call moto's own API: `reset`, or `reset-auth` with how many requests go unchecked."""
     request = urllib.request.Request(
         f"{server}/moto-api/{what}", body.encode(), {"Content-Type": "text/plain"}
     )
@@ -130,7 +130,7 @@ def tell_moto(server: str, what: str, body: str = "") -> None:
 
 
 def user(*actions: str) -> dict[str, str]:
-    """Make a user who may do some actions; return the variables with its credentials."""
+    """Create a user who may do some actions; return variables with its credentials."""
     iam, name = boto3.client("iam", REGION), f"user{len(actions)}"
     iam.create_user(UserName=name)
     if actions:
@@ -141,7 +141,7 @@ def user(*actions: str) -> dict[str, str]:
 
 
 def variables(credentials: Mapping[str, Any]) -> dict[str, str]:
-    """Return credentials, as IAM and STS give them, as variables of the environment."""
+    """Return credentials from IAM or STS as environment variables."""
     names = {
         "AccessKeyId": "AWS_ACCESS_KEY_ID",
         "SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
@@ -151,7 +151,7 @@ def variables(credentials: Mapping[str, Any]) -> dict[str, str]:
 
 
 def signed_in(env: Mapping[str, str], endpoint: str | None = None) -> "S3Client":
-    """Return a client of S3 with the credentials of such variables."""
+    """Return an S3 client with the credentials in such variables."""
     return boto3.client(
         "s3",
         REGION,
@@ -163,7 +163,7 @@ def signed_in(env: Mapping[str, str], endpoint: str | None = None) -> "S3Client"
 
 
 def enforce(account: str) -> None:
-    """Let moto hold everybody to their IAM policies from here on."""
+    """Make moto enforce IAM policies from now on."""
     tell_moto(account, "reset-auth", "0")
 
 
@@ -173,7 +173,7 @@ def recorded(
     monkeypatch: pytest.MonkeyPatch,
     rule: Callable[[Seen], Answer | None] = lambda _: None,
 ) -> Iterator[StandIn]:
-    """Put a stand-in before the account that writes each request down; a rule may answer some."""
+    """Record each request with a stand-in before the account; a rule may answer some."""
     with standing_in(rule, account) as stand_in:
         monkeypatch.setenv("AWS_ENDPOINT_URL", stand_in.url)
         yield stand_in
@@ -181,7 +181,7 @@ def recorded(
 
 
 def action(seen: Seen) -> str:
-    """Return what a request asks: IAM's or STS's action, S3's method and subresource."""
+    """Return a request's action: IAM's or STS's name, S3's method and subresource."""
     if seen.method == "POST":
         return parse_qs(seen.body.decode())["Action"][0]
     return f"{seen.method} {seen.query.split('=')[0]}".strip()
@@ -207,7 +207,7 @@ DENIALS = ["S3indexOnlyWithTls", "S3indexFilesOnlyOnce"]
 
 
 def bucket_state(s3: "S3Client") -> dict[str, object]:
-    """Return every setting of the bucket that provision is about."""
+    """Return every setting of the bucket that provision manages."""
     encryption = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]
     return {
         "region": s3.head_bucket(Bucket=BUCKET)["BucketRegion"],

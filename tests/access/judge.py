@@ -1,9 +1,9 @@
-"""A small judge of policies, for what moto does not judge.
+"""A small policy evaluator, for what moto does not evaluate.
 
-moto knows no condition of a bucket's policy (it takes a denial on condition for a denial), no
-web identity's token, and trusts every role to everybody. This knows the elements and conditions
-that the files in infra/ use, after the IAM User Guide ("Policy evaluation logic", "Condition
-operators"), and stops at any other, so that no policy passes because it was not understood.
+moto ignores conditions in bucket policies (a conditional Deny always denies), checks no web
+identity tokens, and lets anyone assume any role. This evaluator knows the elements and conditions
+used by the files in infra/, following the IAM User Guide ("Policy evaluation logic", "Condition
+operators"), and fails at any other, so that no policy passes because it was not understood.
 """
 
 import re
@@ -33,13 +33,13 @@ ACTIONS = {
     ("PUT", False, "policy"): "s3:PutBucketPolicy",
     ("DELETE", False, "policy"): "s3:DeleteBucketPolicy",
 }
-"""{(method, of an object?, subresource): the action that S3 asks for}, after the S3 User Guide,
+"""{(method, of an object?, subresource): the action that S3 requires}, from the S3 User Guide,
 "Required permissions for Amazon S3 API operations"."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked: an action on a resource, by a principal (None is anybody), in a context."""
+    """A request for an action on a resource, by a principal (None: unsigned), in a context."""
 
     action: str
     resource: str = ""
@@ -54,7 +54,7 @@ def verdict(policy: Mapping[str, Any], request: Request) -> str | None:
 
 
 def applies(statement: Mapping[str, Any], request: Request) -> bool:
-    """Tell whether a statement is about a request."""
+    """Tell whether a statement applies to a request."""
     assert set(statement) <= ELEMENTS, statement
     principal = statement.get("Principal", "*")
     named = principal == "*" or request.principal in [
@@ -96,7 +96,7 @@ def _like(value: str, pattern: str) -> bool:
 
 
 def asked(seen: Seen, *, partition: str = "aws", **context: str) -> Request:
-    """Return what a request to S3 asks; only its If-None-Match is added to the context."""
+    """Translate a request to S3; only its If-None-Match is added to the context."""
     subresources = {name for _, _, name in ACTIONS if name}
     query = parse_qs(seen.query, keep_blank_values=True)
     [subresource] = subresources & set(query) or {""}
@@ -114,11 +114,10 @@ def asked(seen: Seen, *, partition: str = "aws", **context: str) -> Request:
 
 
 def guarding(policy: Mapping[str, Any], requests: list[Request], **context: str) -> Rule:
-    """Return a stand-in's rule that holds a bucket's policy with its conditions.
+    """Return a stand-in's rule that enforces a bucket's policy with its conditions.
 
-    It refuses what the policy denies, and what somebody without a signature asks that it does
-    not allow. The rest goes on to moto, which judges the role's own policy. `requests` gets each
-    request that goes on.
+    It refuses what the policy denies, and unsigned requests that the policy does not allow. The
+    rest is added to `requests` and goes on to moto, which evaluates the role's own policy.
     """
 
     def rule(seen: Seen) -> Answer | None:

@@ -1,7 +1,7 @@
-"""Readers without a signature: what the bucket's policy lets them do, over HTTP and on paper.
+"""The bucket's policy lets unsigned readers read the index and nothing else.
 
-The judge in judge.py stands before moto and holds the policy that provision wrote with its
-conditions; moto itself, which knows none of them, lets all through that the judge has let through.
+Tests go over HTTP, or evaluate the policy alone. The evaluator in judge.py stands before moto and
+enforces provision's policy with its conditions, which moto ignores; moto lets the rest through.
 """
 
 import json
@@ -38,7 +38,7 @@ LIST = "?list-type=2"
 
 @pytest.fixture
 def stored(account: str, tmp_path: Path) -> Path:
-    """Provision the bucket of an index, publish into it, and put other objects beside it."""
+    """Provision an index's bucket, publish to it, and add objects outside the index."""
     library = repository(tmp_path, {"url": f"{account}/{BUCKET}"})
     s3 = boto3.client("s3", "eu-central-1")
     provision(library, "--bucket-only")
@@ -100,7 +100,7 @@ def test_everybody_reads_the_index_and_nothing_else(account: str, stored: Path) 
         for key in PAGES:
             assert status(f"{bucket}/{key}") == 200, key
         assert status(f"{bucket}/{PAGES[3]}", "HEAD") == 200
-        # With the right to list, a name that is not there is told from one that is forbidden.
+        # With the right to list, a reader can tell a missing key from a forbidden one.
         assert status(f"{bucket}/packages/devtools/requests/") == 404
         assert status(f"{bucket}/{LIST}") == 200
         for method, key in REFUSED:
@@ -138,7 +138,7 @@ def test_plain_http_is_refused(account: str, stored: Path, settings: Mapping[str
     with reader(account, stored, settings, **context) as bucket:
         for key in (*PAGES, LIST):
             assert status(f"{bucket}/{key}") == 403, key
-    # Nobody may, for whatever reason: also the administrator with a signature.
+    # This applies to everyone, even an administrator with a signature.
     library = repository(stored, settings)
     policy = bucket_policy(library.index, readers(library.project))
     tls = {name.replace("_", ":"): value for name, value in context.items()}
@@ -183,7 +183,7 @@ def test_files_are_created_once_and_pages_swapped(
     swap = Request("s3:PutObject", arn, "role", tls | {"s3:if-match": "etag"})
     create = Request("s3:PutObject", arn, "role", tls | {"s3:if-none-match": "*"})
     assert verdict(policy, swap) == ONCE[name]
-    # Nobody gets the right to write from the bucket's policy.
+    # The bucket's policy gives nobody the right to write.
     assert verdict(policy, create) is None
 
 

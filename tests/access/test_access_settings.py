@@ -1,4 +1,4 @@
-"""The settings of who may read and publish, before any request is made."""
+"""Settings for readers and publishers are checked before any request."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Changes by hand: undone if the statement or setting is ours, kept and reported if not."""
+"""`provision` undoes manual changes to what it manages, and keeps and reports the rest."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,7 @@ def let_writers_own(storage: "S3Client", iam: "IAMClient") -> None:
 
 
 def encrypt_with_kms(storage: "S3Client", iam: "IAMClient") -> None:
-    # Readers without a signature cannot use a KMS key.
+    # Unsigned readers cannot use a KMS key.
     rules: Any = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]
     storage.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": rules})
 

@@ -1,7 +1,7 @@
-"""A clock that is wrong is reported as one, by S3, IAM and STS, and never as missing rights.
+"""A wrong clock is reported as one, for S3, IAM and STS, and never as missing rights.
 
-Answers are AWS's: S3's of "Error responses", IAM's and STS's of "Troubleshoot Signature V4 errors".
-moto checks no dates.
+moto checks no dates, so a stand-in answers as AWS: S3's "Error responses", IAM's and STS's
+"Troubleshoot Signature V4 errors".
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ SKEWED = error(
 
 
 def denied(name: str, message: str) -> Answer:
-    """Return an error as IAM and STS write it."""
+    """Return an error in IAM's and STS's format."""
     body = f"<Error><Type>Sender</Type><Code>{name}</Code><Message>{message}</Message></Error>"
     return Answer(
         403,

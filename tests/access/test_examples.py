@@ -1,7 +1,7 @@
-"""The examples for Terraform and CloudFormation make what provision makes, of the same files.
+"""The Terraform and CloudFormation examples create what provision does, from the same files.
 
-Neither tool is here: what each does with a policy's text (templatefile, Fn::Sub) is done again in
-a few lines, which stop at any expression that they do not know.
+Neither tool runs here: a few lines repeat what each does with a policy's text (templatefile,
+Fn::Sub), and fail at any expression that they do not know.
 """
 
 import json
@@ -37,7 +37,7 @@ def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def provisioned(account: str, tmp_path: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the bucket's policy and block, and the role, that provision made."""
+    """Return the bucket's policy and block, and the role, that provision created."""
     provision(repository(tmp_path, settings | {"github_subject": SUBJECT}))
     s3, iam = boto3.client("s3", "eu-central-1"), boto3.client("iam", "eu-central-1")
     role = iam.get_role(RoleName=ROLE)["Role"]
@@ -53,7 +53,7 @@ def provisioned(account: str, tmp_path: Path, settings: dict[str, Any]) -> dict[
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, `!Ref x` as ("Ref", x)."""
+    """Loads CloudFormation's short forms: `!Ref x` as ("Ref", x)."""
 
 
 def _short_form(loader: Loader, tag: str, node: yaml.Node) -> tuple[str, Any]:
@@ -67,7 +67,7 @@ Loader.add_multi_constructor("!", _short_form)
 
 
 def resolved(value: Any, parameters: dict[str, Any]) -> Any:
-    """Return a value of a template with its functions carried out, as CloudFormation does."""
+    """Return a template's value with its functions evaluated as CloudFormation does."""
     match value:
         case ("Ref", str(name)):
             return parameters[name]
@@ -138,7 +138,7 @@ def test_cloudformation_makes_the_same(
     [policy] = made["Publisher"]["Policies"]
     document = json.loads(made["IndexPolicy"]["PolicyDocument"])
     if not settings["vpc_endpoints"]:
-        # Its statements cannot be left out here; no endpoint is called so.
+        # These statements cannot be omitted here; no endpoint has that name.
         document = _without(document, '"aws:SourceVpce": ["none"]')
     assert {
         "bucket policy": document,
@@ -208,7 +208,7 @@ def test_terraform_makes_the_same(settings: dict[str, Any], provisioned: dict[st
 
 
 def _templatefile(expression: str, access: str, values: dict[str, str]) -> str:
-    """Return a file of infra/ as Terraform's templatefile fills it in."""
+    """Return a file of infra/ as Terraform's templatefile renders it."""
     found = re.search(r'templatefile\("\$\{var\.infra\}/([^"]+)", \{(.*?)\}\)', expression)
     assert found, expression
     path = INFRA / found[1].replace("${var.access}", access)

@@ -1,7 +1,7 @@
-"""The publishing role, under moto's IAM: all that a project's commands need, and nothing else.
+"""Under moto's IAM, the publishing role may do what a project's commands need, and no more.
 
-moto checks signatures and the role's own policy. What it does not judge (conditions of the
-bucket's policy, a web identity's token) the judge in judge.py does.
+moto checks signatures and the role's own policy. The evaluator in judge.py covers the rest:
+conditions of the bucket's policy, and web identity tokens.
 """
 
 import json
@@ -54,7 +54,7 @@ SHARED = [
     "dumb-pypi/index.html",
     "dumb-pypi/feed.xml",
 ]
-"""Lists of the team and of the organisation, which every release brings up to date."""
+"""Lists of the team and the organisation that every release refreshes."""
 NEIGHBOURS = [
     ("devtools", "acme"),
     ("devtools", "acme-common-extra"),
@@ -85,20 +85,20 @@ class Session:
 
 @pytest.fixture
 def session(account: str, tmp_path: Path) -> Iterator[Session]:
-    """Provision two buckets, sign in as the publisher of one, and hold everybody to policies."""
+    """Provision two buckets, sign in as the publisher of one, and enforce policies."""
     library = repository(tmp_path)
     provision(repository(tmp_path, {"bucket": "acme-others"}), "--bucket-only")
     provision(repository(tmp_path))
     administrator = user("*")
     root = signed_in(administrator)
     policy = json.loads(root.get_bucket_policy(Bucket=BUCKET)["Policy"])
-    # moto would take its denials on condition for denials.
+    # moto would always apply its conditional denials.
     for bucket in (BUCKET, "acme-others"):
         root.delete_bucket_policy(Bucket=bucket)
     for bucket, key in OUTSIDE:
         root.put_object(Bucket=bucket, Key=key, Body=b"{}")
     sts = boto3.client("sts", region_name=REGION)
-    # moto takes any token; test_trust tells whose AWS would take.
+    # moto takes any token; test_trust covers which ones AWS would.
     credentials = sts.assume_role_with_web_identity(
         RoleArn=f"arn:aws:iam::123456789012:role/{ROLE}",
         RoleSessionName="release",
@@ -166,7 +166,7 @@ def denied(what: str) -> Iterator[None]:
 
 
 def taken_over(keys: set[str]) -> set[str]:
-    """Return the keys that the same commands of a neighbour would write, and ours do not."""
+    """Return the keys that a neighbour's same commands would write and ours do not."""
     theirs = {
         key.replace("devtools", team)
         .replace("acme-common", project)
@@ -194,7 +194,7 @@ def test_neighbours_cannot_be_taken_over(session: Session) -> None:
         "dumb-pypi/platform/index/index.html",
     } <= theirs
     assert {key for key in ours if "acme" not in key} == set(SHARED)
-    # Half of them are there already, half would be created.
+    # Half of them exist already, half would be created.
     for key in sorted(theirs)[::2]:
         session.administrator.put_object(Bucket=BUCKET, Key=key, Body=b"theirs")
     everything = _objects(session)
@@ -217,7 +217,7 @@ OUTSIDE = [
     (BUCKET, "private/notes.txt"),
     ("acme-others", "packages/devtools/"),
 ]
-"""What the role may not read."""
+"""Objects that the role may not read."""
 Denied = Callable[["S3Client"], object]
 DENIED: dict[str, Denied] = {
     "write beside the prefixes": lambda s3: put(s3, "index.html"),
@@ -254,7 +254,7 @@ def test_the_role_may_do_nothing_else(session: Session) -> None:
     for what, attempt in DENIED.items():
         with denied(what):
             attempt(session.s3)
-    # Files and claims of a release are safe from their own project too.
+    # Not even its own project can replace a release's files and claim.
     once = {key for key in everything if key.endswith((".whl", ".tar.gz")) or "/release-" in key}
     assert {WHEEL, CLAIM} < once
     for key in once:

@@ -1,4 +1,4 @@
-"""Provisioning against moto's S3, IAM and STS: what it makes, tells and repeats."""
+"""`provision` creates and reports each resource once, in moto's S3, IAM and STS."""
 
 import json
 import re
@@ -112,7 +112,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_it_would(
     real, _ = provision(acme)
     there = {thing for thing, what in done(real).items() if what == "unchanged"}
     if before != ("--role-only",):
-        # The new role comes with its trust and sessions.
+        # Creating the role sets its trust and sessions.
         there -= {"trust of the role", "sessions of the role (one hour)"}
     assert {thing for thing, what in told.items() if what == "unchanged"} == there
     assert {what for thing, what in told.items() if thing not in there} == {"would be created"}
@@ -121,7 +121,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_it_would(
 def test_the_block_comes_before_the_policy(
     acme: Library, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # S3 refuses a public policy while the block is on; a new bucket on AWS has it on.
+    # S3 refuses a public policy while the block is on; AWS turns it on for new buckets.
     with recorded(account, monkeypatch) as stand_in:
         provision(acme, "--bucket-only")
     order = writes(stand_in)
@@ -136,7 +136,7 @@ def test_a_provider_that_others_made_gets_our_audience_too(
     iam.create_open_id_connect_provider(Url=github, ClientIDList=["another"])
 
     def rule(seen: Seen) -> Answer | None:
-        # moto has no such action; AWS answers with nothing but a request id.
+        # moto lacks this action; AWS answers with only a request id.
         if b"Action=AddClientIDToOpenIDConnectProvider" in seen.body:
             asked.append(parse_qs(seen.body.decode()))
             return Answer(200, {"Content-Type": "text/xml"}, b"<Response/>")
@@ -149,7 +149,7 @@ def test_a_provider_that_others_made_gets_our_audience_too(
     assert [(one["OpenIDConnectProviderArn"], one["ClientID"]) for one in asked] == [
         ([PROVIDER], ["sts.amazonaws.com"])
     ]
-    # What others need is not touched.
+    # The others' provider stays in place.
     names = "CreateOpenIDConnectProvider", "DeleteOpenIDConnectProvider"
     assert not set(names) & set(writes(stand_in))
 

@@ -1,4 +1,4 @@
-"""What stops provisioning: a message of a line or two, and nothing half understood."""
+"""`provision` stops with a line or two, and skips only what a server lacks."""
 
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ def test_settings_that_a_server_does_not_know(
     status, name = answer
 
     def rule(seen: Seen) -> Answer | None:
-        # One that it cannot even read, and one that it reads as empty but cannot write.
+        # It cannot even read one setting, and reads one as empty but cannot write it.
         if seen.query == "website" or (seen.query, seen.method) == ("publicAccessBlock", "PUT"):
             return error(status, name, "A header you provided implies functionality not had.")
         return None
@@ -101,7 +101,7 @@ def test_rights_for_the_bucket_are_missing(acme: Library, account: str) -> None:
 def test_rights_for_the_role_are_missing(acme: Library, account: str) -> None:
     somebody = user("s3:*")
     enforce(account)
-    # The duties are split.
+    # Administrators may split the duties.
     provision(acme, "--bucket-only", env=somebody)
     said = refusal(acme, env=somebody)
     assert said.startswith("Error: GetOpenIDConnectProvider is denied: User: arn:aws:iam::")
@@ -136,7 +136,7 @@ def test_options_that_exclude_each_other(acme: Library) -> None:
 def test_a_plain_http_endpoint_is_warned_about(
     acme: Library, account: str, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    # Nobody listens there: it is said before the first request.
+    # Nothing listens there: the warning precedes the first request.
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"{scheme}://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     printed, _ = provision(acme, "--bucket-only", exits=1)

@@ -1,6 +1,6 @@
-"""A stolen role poisons a shared list: verify names the object at once, repair undoes it.
+"""If a stolen role poisons a shared list, verify names it at once and repair undoes it.
 
-docs/operations.md lists what a stolen role can do. What it cannot do is test_privilege's.
+docs/operations.md lists what a stolen role can do; test_privilege covers what it cannot.
 """
 
 import re
@@ -21,9 +21,9 @@ STRANGER = b"https://stranger.example/acme_core-99-py3-none-any.whl"
 
 
 def other_version(body: bytes) -> bytes:
-    """Return a poisoned list that claims to be of another version of s3index.
+    """Return a poisoned list that claims to come from another version of s3index.
 
-    All serials and digests are there; one of the digests is in a comment.
+    It has all serials and digests, but one digest is in a comment.
     """
     poisoned = re.sub(rb"(acme-core @ )\S+(#sha256=)", rb"\1" + STRANGER + rb" \2", body)
     return poisoned + b"# by s3index 9.9.9, dumb-pypi 1.15.0\n"
@@ -81,7 +81,7 @@ def test_poisoned_lists_are_named_and_repaired(
 
 
 def printed(root: Path, env: dict[str, str]) -> str:
-    """Return what verify prints, as the role, where it has to find something."""
+    """Return the output of verify, run as the role, which must find something."""
     process = start(root, "verify", env=env)
     stdout, stderr = process.communicate()
     assert process.returncode == 1, stdout + stderr

@@ -1,6 +1,6 @@
-"""Whose tokens get the publishing role, and what it is called.
+"""Only the release environment gets the publishing role; role names are unique.
 
-moto takes any token for any role; the judge in judge.py reads the trust policy instead.
+moto takes any token for any role, so judge.py evaluates the trust policy.
 """
 
 from dataclasses import replace
@@ -50,7 +50,7 @@ def test_numbers_of_owner_and_repository_are_part_of_the_subject(tmp_path: Path)
     trust = policies.publisher_trust(library.index, publisher(library.project), "123456789012")
     sub = "token.actions.githubusercontent.com:sub"
     assert assumed(trust, CLAIMS | {sub: SUBJECTS[-1]})
-    # Somebody who takes the names over does not get the role.
+    # A new owner of these names does not get the role.
     assert not assumed(trust, CLAIMS)
     assert not assumed(trust, CLAIMS | {sub: "repo:acme@1/acme-common@3:environment:release"})
 

@@ -1,4 +1,4 @@
-"""Real pip, uv and Poetry, each in an environment that nobody has touched."""
+"""Run real pip, uv and Poetry, each in a clean environment."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from tests.template.baking import python, run
 
 @dataclass(frozen=True)
 class Consumer:
-    """A person's project folder with a virtual environment in it, and settings of its own."""
+    """A consumer's project folder with its own virtual environment and settings."""
 
     folder: Path
 
@@ -21,7 +21,7 @@ class Consumer:
         return self.folder / ".venv" / "bin" / "python"
 
     def settings(self) -> Mapping[str, str]:
-        """Return the environment variables that keep every client to this folder."""
+        """Return the environment variables that confine every client to this folder."""
         return {
             "HOME": str(self.folder),
             "PIP_NO_CACHE_DIR": "1",
@@ -47,10 +47,10 @@ class Consumer:
         return self.run(*python("poetry", "--no-interaction", *arguments))
 
     def shell(self, script: str, pip: Path | None = None) -> str:
-        """Run a script in bash as it is printed; return what it printed.
+        """Run a script in bash as printed; return what it printed.
 
-        `pip`, `uv` and `poetry` are what they are on a person's PATH, and `pip` is the one of
-        the virtual environment: the tests' own, or that in the folder `pip`.
+        `pip`, `uv` and `poetry` are on PATH, as a person has them. `pip` installs into the virtual
+        environment; it is the tests' own, or the one in the folder `pip`.
         """
         folders = [str(Path(sys.executable).parent), os.environ["PATH"]]
         settings = {"POETRY_NO_INTERACTION": "1", "PIP_PYTHON": str(self.interpreter)}
@@ -69,7 +69,7 @@ class Consumer:
         return run(command, self.folder, self.settings())
 
     def installed(self) -> dict[str, str]:
-        """Return {distribution: version} of the virtual environment."""
+        """Return {project: version} of the virtual environment."""
         code = (
             "from importlib.metadata import *\nfor d in distributions(): print(d.name, d.version)"
         )
@@ -77,7 +77,7 @@ class Consumer:
         return dict(line.split() for line in lines)
 
     def version(self, module: str = "acme_common") -> str:
-        """Import a module of `distributions` in the virtual environment; return its version."""
+        """Import a `distributions` module in the virtual environment; return its version."""
         code = f"import {module}; print({module}.VERSION)"
         return self.run(str(self.interpreter), "-c", code).strip()
 

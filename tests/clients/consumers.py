@@ -1,4 +1,4 @@
-"""What a consumer finds in the index, read without any of the publisher's own code."""
+"""Read the index as a consumer does, without any of the publisher's code."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
 Link = tuple[str, str]
-"""The key of a distribution or of its core metadata, and the SHA-256 that it is linked with."""
+"""The key of a distribution or its core metadata, and the SHA-256 in the link."""
 
 
 def offered(objects: Mapping[str, bytes], team: str) -> dict[str, dict[str, Any]]:
-    """Return {key of a file: what its project page says of it} for every project page."""
+    """Return {key of a file: its entry} from every project page of a team."""
     root = f"packages/{team}/"
     return {
         key + file["url"]: file
@@ -24,7 +24,7 @@ def offered(objects: Mapping[str, bytes], team: str) -> dict[str, dict[str, Any]
 
 
 def broken_links(objects: Mapping[str, bytes], base: str) -> list[str]:
-    """Return what pages link to that is not there, or is there with other bytes.
+    """Return the links whose target is missing or has other bytes.
 
     `base` is the public address of the bucket.
     """
@@ -38,7 +38,7 @@ def broken_links(objects: Mapping[str, bytes], base: str) -> list[str]:
 
 @lru_cache(10_000)
 def links(key: str, body: bytes, base: str) -> tuple[Link, ...]:
-    """Return what one object of the index links to: distributions and their core metadata."""
+    """Return the links of an index object to distributions and their core metadata."""
     address = f"{base}/{key}"
 
     def at(url: str) -> str:
@@ -48,7 +48,7 @@ def links(key: str, body: bytes, base: str) -> tuple[Link, ...]:
 
 
 def _said(key: str, body: bytes) -> Iterator[Link]:
-    """Yield the links of one object as it says them: the URL, and the SHA-256."""
+    """Yield the links of one object as written: the URL and the SHA-256."""
     if key.endswith("/constraints.txt"):
         for line in body.decode().splitlines():
             if " @ " in line:
@@ -72,7 +72,7 @@ def _said(key: str, body: bytes) -> Iterator[Link]:
 
 
 class _Anchors(HTMLParser):
-    """Collects what a page's anchors link to with a digest (PEP 503, PEP 658)."""
+    """Collects a page's anchors that have a digest (PEP 503, PEP 658)."""
 
     def __init__(self) -> None:
         super().__init__()

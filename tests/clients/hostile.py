@@ -1,8 +1,8 @@
-"""A hostile "PyPI" on loopback: it offers private names at version 99, and keeps book.
+"""A hostile "PyPI" on loopback: it offers private names at version 99 and keeps a record.
 
-Its distributions are canaries: a module that writes a file when it is imported, an sdist whose
-build writes one. Other projects it offers honestly, if asked to. What was asked for and downloaded
-is recorded by the server itself.
+Attacks cannot be staged on the real PyPI. The distributions are canaries: a module that writes a
+file when imported, an sdist whose build writes one. It can also offer projects honestly. The
+server itself records requests and downloads.
 """
 
 import io
@@ -22,24 +22,24 @@ VERSION = "99.0"
 
 @dataclass
 class Hostile:
-    """A running server: its simple index, what it served, and where its canaries would sing."""
+    """A running server: its simple index, its requests, and the file that canaries write."""
 
     url: str
     canary: Path
     honest: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
     headers: list[Message] = field(default_factory=list)
-    """Of each request that asked."""
+    """The headers of each request."""
 
     @property
     def downloads(self) -> list[str]:
-        """Return the canaries that somebody fetched."""
+        """Return the canaries that were downloaded."""
         files = [path for path in self.asked if path.endswith((".whl", ".tar.gz"))]
         honest = tuple(f"/files/{project.replace('-', '_')}-1.0" for project in self.honest)
         return [path for path in files if not (honest and path.startswith(honest))]
 
     def settings(self) -> dict[str, str]:
-        """Return variables that make this PyPI for pip, uv and (by its mirror plugin) Poetry."""
+        """Return variables that make this PyPI for pip, uv and Poetry (its mirror plugin)."""
         return {
             "PIP_INDEX_URL": self.url,
             "UV_DEFAULT_INDEX": self.url,
@@ -92,7 +92,7 @@ def _handler(found: Hostile, files: dict[str, bytes]) -> type[BaseHTTPRequestHan
             if last in files:
                 self._answer(files[last], "application/octet-stream")
             elif own:
-                # With their host, as PyPI's: a page is read at another address too.
+                # Absolute, as PyPI's: a page is also read at another address.
                 base = found.url.removesuffix("/simple/")
                 links = "".join(f'<a href="{base}/files/{name}">{name}</a>\n' for name in own)
                 self._answer(f"<!doctype html><html><body>{links}</body></html>".encode())
@@ -105,7 +105,7 @@ def _handler(found: Hostile, files: dict[str, bytes]) -> type[BaseHTTPRequestHan
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
-            # As PyPI has them.
+            # As PyPI sends them.
             self.send_header("Cache-Control", "max-age=600, public")
             self.send_header("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
             self.end_headers()

@@ -1,4 +1,4 @@
-"""Older pips, and the newest: each in a folder of its own, from a lock with hashes."""
+"""Install older pips and the newest, each in its own folder, from a lock with hashes."""
 
 import re
 import sys
@@ -13,9 +13,9 @@ KEPT = Path(sys.prefix) / "pips"
 
 
 def pip(name: str) -> Path:
-    """Return the folder of a pip, `newest` or a version of pips.lock, for any Python to run.
+    """Return the folder of a pip that any Python can run: `newest`, or a version in pips.lock.
 
-    It is kept in the tests' own environment, so it is downloaded once.
+    It is kept in the tests' environment, so it is downloaded once.
     """
     wanted = version("pip") if name == "newest" else name
     folder = KEPT / wanted
@@ -34,7 +34,7 @@ def pip(name: str) -> Path:
 
 
 def requirement(wanted: str) -> str:
-    """Return a pip's lines of the locks, hashes included."""
+    """Return a pip's lines in the locks, hashes included."""
     pattern = rf"^pip=={re.escape(wanted)} \\\n(?:    --hash=\S+(?: \\)?\n)+"
     found = [re.search(pattern, lock.read_text(), re.MULTILINE) for lock in LOCKS]
     [lines] = [match[0] for match in found if match]

@@ -1,8 +1,8 @@
-"""The right package over time: upgrading and locking anew never take a stranger's project.
+"""Upgrading and relocking never install a stranger's project.
 
-PyPI is hostile here, `tests.clients.hostile`. acme-app, acme-common and acme-core are ours and
-need each other in that order; each has a stranger at version 99. What each client does with a
-single command is in the tables of docs/consumers.md (test_matrix).
+PyPI is hostile here (`tests.clients.hostile`). Our acme-app depends on our acme-common, which
+depends on our acme-core; each has a stranger at version 99. The tables of docs/consumers.md
+(test_matrix) show what each client does with a single command.
 """
 
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def test_ours_and_never_the_strangers(scene: Scene, name: str) -> None:
     scene.client.shell(install.commands(index.url, index.bucket, "acme-app")[name])
     assert scene.versions() == ["1.0"] * 3
     scene.publish("1.1")
-    # The lock keeps what the new release can still use.
+    # The lock keeps what the new release still accepts.
     scene.client.shell(upgrade.replace("{{ name }}", "acme-app") + SYNC[name])
     assert scene.versions() == ["1.1", "1.0", "1.0"]
     scene.client.shell(RELOCK[name])

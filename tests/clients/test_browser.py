@@ -1,6 +1,6 @@
-"""The pages in Chromium, as people use them: find a library, judge it, copy its command, install.
+"""The pages work in Chromium: find a library, assess it, copy its command, install it.
 
-Screenshots are left in `artefacts/`, which CI keeps; those in docs/ are two of them.
+Screenshots go to `artefacts/`, which CI keeps; two of them are in docs/.
 """
 
 import json
@@ -27,7 +27,7 @@ from tests.world import Library, at, release
 
 pytestmark = pytest.mark.full
 
-# Without these Chromium talks to its maker in the background.
+# Without these, Chromium contacts Google in the background.
 QUIET = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -115,7 +115,7 @@ def site(library: Library, tmp_path: Path) -> Library:
 
 
 class Watched:
-    """A browser's context that writes down which hosts are asked, and what scripts complain of."""
+    """A browser context that records the hosts requested, and scripts' messages and errors."""
 
     def __init__(self, context: BrowserContext) -> None:
         """Watch a context."""
@@ -140,14 +140,14 @@ def watched(browser: Browser, device: str = "desktop", scheme: str = "light") ->
 
 
 def shot(page: Page, name: str) -> None:
-    """Keep a picture of the page, which must not be wider than the screen."""
+    """Save a screenshot of the page, which must not be wider than the screen."""
     ARTEFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTEFACTS / f"{name}.png")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
 
 
 def copied(page: Page, number: int = 0) -> str:
-    """Press the button of a command; return what the clipboard holds then."""
+    """Press a command's button; return what it put on the clipboard."""
     button = page.locator(".command button").nth(number)
     button.click()
     page.wait_for_function("button => button.textContent === 'Copied'", arg=button.element_handle())
@@ -177,7 +177,7 @@ def test_find_a_library_and_install_it(
     for number, client in enumerate(("uv", "Poetry"), 1):
         page.locator("summary", has_text=client).click()
         assert copied(page, number) == commands[number]
-    # The names in constraints.txt lead to the bucket alone, so that no index is asked.
+    # constraints.txt maps names to URLs in the bucket, so pip needs no index.
     target = tmp_path / "installed"
     command = [*commands[0].split()[1:], "--no-index", "--target", str(target)]
     subprocess.run([sys.executable, "-m", "pip", "-q", *command], check=True)
@@ -258,7 +258,7 @@ def test_a_hostile_readme_changes_nothing_around_it(
 def test_the_policy_of_a_page_stops_what_gets_past_the_rest(
     library: Library, browser: Browser, tmp_path: Path
 ) -> None:
-    """Should a script ever get into a page, it does not run, and it asks nobody."""
+    """A script injected into a page does not run and makes no request."""
     release(library, wheel(tmp_path))
     seen = watched(browser)
     page = seen.context.new_page()

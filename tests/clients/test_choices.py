@@ -1,7 +1,7 @@
-"""Which release each client picks, where the specifications say which.
+"""Each client picks the release that the specifications require.
 
 PEP 592 (yanked releases), PEP 440 (pre-releases), PEP 345 (Requires-Python), PEP 503 (names), and
-releases that consist of a wheel or of an sdist alone.
+releases that have only a wheel or only an sdist.
 """
 
 import io
@@ -24,7 +24,7 @@ from tests.world import Library, at, release
 
 pytestmark = pytest.mark.full
 
-# What is asked for, and the version that has to come.
+# Each requirement, and the version that must come.
 PICKED = {
     "acme-yanked": "1.0",
     "acme-early": "1.0",
@@ -44,7 +44,7 @@ def client(tmp_path: Path) -> Consumer:
 
 @pytest.fixture(scope="module")
 def published() -> list[str]:
-    """Return where the address of the first test's index is kept: the others only read it."""
+    """Return a list for the address of the first test's index; the others only read it."""
     return []
 
 
@@ -81,7 +81,7 @@ def publish(library: Library, folder: Path) -> None:
 
 
 def source(folder: Path, project: str, version: str) -> Path:
-    """Write an sdist that builds itself (PEP 517): installing it needs nothing from PyPI."""
+    """Write an sdist that builds itself (PEP 517), so installing it does not need PyPI."""
     built = wheel(folder, project, version)
     name = f"{project.replace('-', '_')}-{version}"
     backend = (
@@ -135,7 +135,7 @@ FROM_CONSTRAINTS: list[Way] = [pip_constraints, uv_constraints]
 
 
 def installed(client: Consumer, *names: str) -> dict[str, str]:
-    """Import what was asked for; return {name: version}."""
+    """Import the projects; return {name: version}."""
     return {name: client.version(canonicalize_name(name).replace("-", "_")) for name in names}
 
 
@@ -159,7 +159,7 @@ def test_not_what_needs_a_newer_python(index: str, client: Consumer, way: Way) -
 
 
 def test_poetry_goes_by_the_pythons_that_the_project_supports(index: str, client: Consumer) -> None:
-    # Without a version Poetry writes down the newest, and only then finds that it does not fit.
+    # Without a version, Poetry picks the newest, and only then finds that it does not fit.
     said = fails(poetry, client, index, "acme-modern")
     assert "Using version ^2.0 for acme-modern" in said
     assert "acme-modern requires Python >=4, so it will not be installable" in said

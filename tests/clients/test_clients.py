@@ -1,4 +1,4 @@
-"""The index as pip, uv and Poetry see it, over HTTP and without credentials."""
+"""pip, uv and Poetry install from the index over HTTP, without credentials."""
 
 import urllib.error
 import urllib.request
@@ -59,7 +59,7 @@ def test_pip_from_the_html_index(library: Library, index: str, client: Consumer)
 
 @pytest.mark.full
 def test_pip_takes_an_sdist(index: str, client: Consumer) -> None:
-    # Without isolation poetry-core comes from the tests' environment, not from PyPI.
+    # Without isolation, poetry-core comes from the tests' environment, not from PyPI.
     build = ["--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
     said = client.run(*python("pip", "download", *build, "--index-url", index, "acme-common"))
     assert "acme_common-0.2.0.tar.gz" in said

@@ -1,7 +1,7 @@
-"""Releases that are too young: each client's option, on both sides of the date.
+"""Each client's option against young releases works on both sides of the date.
 
-acme-common 1.0 is of the first second of 2020, 2.0 of now. The options need upload times (PEP 700),
-which our JSON has and HTML cannot have.
+acme-common 1.0 is from the first second of 2020, 2.0 from now. The options need upload times
+(PEP 700), which our JSON has and HTML cannot have.
 """
 
 import json
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.full
 
 OLD = "2020-01-01T00:00:00Z"
-# The version that is there for who asks for releases from before then.
+# Each cut-off, and the newest version uploaded before it.
 BEFORE = {
     OLD: None,
     "2020-01-01T00:00:01Z": "1.0",
@@ -63,7 +63,7 @@ def html(library: Library, index: str) -> str:
 
 
 def check(client: Consumer, install: Callable[[str], str], refusal: str) -> None:
-    """Install at each date; where no release is old enough, the client has to say `refusal`."""
+    """Install at each date; if no release is old enough, the client must print `refusal`."""
     for date, version in BEFORE.items():
         if version is None:
             assert refusal in fails(install, date), date
@@ -127,7 +127,7 @@ def test_poetry_says_which_releases_are_too_young(index: str, client: Consumer) 
 
 
 def older_than(client: Consumer, days: str) -> None:
-    """Have Poetry take releases that are at least so old."""
+    """Make Poetry accept only releases of at least this age."""
     client.poetry("config", "--local", "solver.min-release-age", days)
     assert f"min-release-age = {days}" in (client.folder / "poetry.toml").read_text()
 

@@ -1,11 +1,11 @@
-"""A store that says 403 where there is nothing, and the ways to install that we print.
+"""The printed install commands work or stop where a store answers 403 for missing keys.
 
 acme-common depends on acme-core, which is private, and on from-pypi, which only PyPI has. PyPI is
-hostile: it offers our names, too.
+hostile: it offers our names too.
 
 AWS answers a reader without s3:ListBucket with 403 AccessDenied where others get 404 NoSuchKey, so
 that the reader does not learn which keys exist (Amazon S3 API Reference, GetObject, "Permissions").
-moto answers everybody with 404, so a stand-in between readers and moto changes its answers.
+moto always answers 404, so a stand-in between readers and moto changes its answers.
 """
 
 import os
@@ -36,23 +36,23 @@ AUTHORIZATION = f"Source ({NAME}): Authorization error accessing "
 
 
 def listed(answer: Answer) -> Answer:
-    """Answer a reader with s3:ListBucket: 404 for what is not there."""
+    """Answer a reader with s3:ListBucket: 404 for a missing key."""
     return answer
 
 
 def unlisted(answer: Answer) -> Answer:
-    """Answer a reader without s3:ListBucket: 403 for what is not there."""
+    """Answer a reader without s3:ListBucket: 403 for a missing key."""
     return denied(answer) if answer.status == 404 else answer
 
 
 def denied(answer: Answer) -> Answer:
-    """Answer a reader without any right."""
+    """Answer a reader without any permission."""
     return error(403, "AccessDenied", "Access Denied")
 
 
 @contextmanager
 def readers(library: Library, answered: Callable[[Answer], Answer]) -> Iterator[Library]:
-    """Answer the bucket's readers so until the block ends; yield the library as they see it."""
+    """Change readers' answers until the block ends; yield the library as they see it."""
     index = library.index
     endpoint = index.endpoint or ""
 
@@ -77,7 +77,7 @@ class Scene:
         return self.library.index.address(LIST)
 
     def works(self) -> None:
-        """Assert that everything is installed, each from where it should come."""
+        """Assert that each project is installed from the right index."""
         modules = ("acme_common", "acme_core", "from_pypi")
         assert [self.client.version(module) for module in modules] == ["1.0", "1.0", "99.0"]
         assert all("/from_pypi-" in path for path in self.pypi.downloads)
@@ -90,7 +90,7 @@ def scene(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
-    """Publish for readers of the kind that the test is parametrized with."""
+    """Publish for the kind of reader that the test is parametrized with."""
     client = consumer(tmp_path / "consumer")
     with (
         readers(library, request.param) as read,
@@ -101,7 +101,7 @@ def scene(
         release(at(read, "1.0"), wheel(tmp_path, version="1.0", requires=requires))
         for name, value in pypi.settings().items():
             monkeypatch.setenv(name, value)
-        # What the clients' names mean on a person's PATH.
+        # The clients that a person finds on PATH.
         monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         monkeypatch.setenv("PIP_PYTHON", str(client.interpreter))
         yield Scene(read, pypi, client)
@@ -135,12 +135,12 @@ WAYS: list[Way] = [pip, uv_add, uv_pip, poetry]
 
 
 def to(answered: Callable[[Answer], Answer]) -> pytest.MarkDecorator:
-    """Make the scene one for readers who are answered so."""
+    """Parametrize the scene with a kind of reader."""
     return pytest.mark.parametrize("scene", [answered], indirect=True)
 
 
 def refused(scene: Scene, way: Way) -> str:
-    """Follow a way that has to fail before anything of ours came from PyPI; return what is said."""
+    """Install, which must fail before anything is downloaded from PyPI; return the message."""
     said = fails(lambda: way(scene))
     scene.pypi.silent()
     return said
@@ -208,7 +208,7 @@ def test_off_the_network_nothing_is_installed(scene: Scene, way: Way, message: s
 
 @to(denied)
 def test_the_control_takes_the_strangers_off_the_network(scene: Scene) -> None:
-    # Without `--source` Poetry goes on to PyPI: what is printed ties the name to the index.
+    # Without `--source`, Poetry goes on to PyPI; our commands tie the name to the index.
     scene.client.poetry("source", "add", "--priority=primary", NAME, scene.index)
     scene.client.poetry("source", "add", "--priority=supplemental", "PyPI")
     scene.client.poetry("add", "acme-common")

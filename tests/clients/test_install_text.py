@@ -1,8 +1,8 @@
-"""The commands as printed: the blocks of the generated README, run by the real clients.
+"""The command blocks of the generated README work as printed, with the real clients.
 
-Nothing in a block is changed but the index's address, which is the test server's; each runs in
-bash, in a clean project. For those that install, PyPI is hostile: it offers our name, and the name
-of the library that ours depends on, at version 99.
+Only the index's address is replaced, by the test server's; each block runs in bash, in a clean
+project. For those that install, PyPI is hostile: it offers our name and our dependency's at
+version 99.
 """
 
 import os
@@ -80,7 +80,7 @@ def test_installing_as_the_readme_says(
 
 
 def here(script: str, library: Library) -> str:
-    """Return a printed script with the address of the test server."""
+    """Return a printed script with the test server's address."""
     return script.replace(BASE, library.index.url)
 
 
@@ -91,7 +91,7 @@ def test_depending_on_another_library_as_the_readme_says(
     assert "run the three Poetry lines above" in " ".join(readme.split())
     project = bake(tmp_path, starter="empty")
     release(at(library, "1.2.0", "acme-core"), wheel(tmp_path, "acme-core", "1.2.0"))
-    # PyPI has nothing but strangers here, and no tools to develop with.
+    # PyPI has only strangers here, and no development tools.
     settings = project / "pyproject.toml"
     groups = r"\[dependency-groups\].*(?=\[build-system\])"
     settings.write_text(re.sub(groups, "", settings.read_text(), flags=re.DOTALL))
@@ -135,7 +135,7 @@ def test_developing_as_the_readme_says(tmp_path: Path) -> None:
         "POETRY_VIRTUALENVS_CREATE": "true",
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        # Some mirrors of PyPI have no JSON of the kind that Poetry asks PyPI itself for.
+        # Some mirrors of PyPI lack the JSON API that Poetry requests from PyPI itself.
         "POETRY_PYPI_MIRROR_URL": pypi(),
     }
     run(["bash", "-euc", set_up + develop], project, settings)

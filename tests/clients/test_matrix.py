@@ -1,8 +1,8 @@
-"""The tables of docs/consumers.md, cell by cell: each client, each way, each version of pip.
+"""Every cell of docs/consumers.md's tables is true: each client, way and version of pip.
 
-PyPI is hostile: it offers every name of ours at version 99, and from-pypi, which is its own.
-acme-common of one team needs acme-frames of another; the other projects are what the tables ask
-for. The commands are those of the page; only the index's address is the test server's.
+PyPI is hostile: it offers all our names at version 99, and its own from-pypi. acme-common of one
+team depends on acme-frames of another; the tables need the other projects. The commands are the
+page's; only the index's address is replaced, by the test server's.
 """
 
 import io
@@ -73,9 +73,9 @@ class Scene:
         return script.replace(BASE, self.library.index.url)
 
     def outcome(self, script: str, pip: Path | None = None, says: str = "") -> str:
-        """Run a script of the page; return what became of it, in the page's word.
+        """Run a script of the page; return the outcome in the page's word.
 
-        `says` is what the client has to say if it refuses.
+        `says` is what the client must print if it refuses.
         """
         result = "ours"
         try:
@@ -92,13 +92,13 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def kept() -> list[Library]:
-    """Return where the bucket of the ways that change nothing is kept."""
+    """Return a list for the bucket shared by ways that change nothing."""
     return []
 
 
 @pytest.fixture
 def way(request: pytest.FixtureRequest) -> "Way":
-    """Return a cell's way: (table, name)."""
+    """Return a cell's way by (table, name)."""
     ways, name = request.param
     return WAYS[ways][name]
 
@@ -124,7 +124,7 @@ def scene(
 
 
 def fill(library: Library, folder: Path) -> None:
-    """Release 1.0 of every project of ours but NEW."""
+    """Release 1.0 of all our projects except NEW."""
     for project, (team, requires) in RELEASES.items():
         made = wheel(folder, project, "1.0", requires=requires)
         release(at(library, "1.0", project, team), made)
@@ -135,7 +135,7 @@ def fill(library: Library, folder: Path) -> None:
 
 
 def source(folder: Path, project: str, requires: str = "") -> Path:
-    """Write the sdist of a project's 1.0; its build imports what its build-system requires."""
+    """Write the sdist of a project's 1.0, whose build imports its build requirement."""
     name = project.replace("-", "_")
     backend = f"""
 import os, zipfile
@@ -178,11 +178,11 @@ def table(heading: str) -> list[tuple[str, str, str]]:
 
 
 def nothing(scene: Scene) -> None:
-    """Leave all as it is."""
+    """Change nothing."""
 
 
 def stale(scene: Scene) -> None:
-    """Keep a copy of the constraints, then release a project of a name that it lacks."""
+    """Copy the constraints, then release a project that the copy lacks."""
     copy = scene.get(scene.library.index.organization_constraints)
     (scene.client.folder / "constraints.txt").write_bytes(copy)
     scene.release(NEW, "1.0")
@@ -199,7 +199,7 @@ def yanked(project: str) -> Callable[[Scene], None]:
 
 
 def young(project: str) -> Callable[[Scene], None]:
-    """Make a project's releases too young for what Poetry is set to take."""
+    """Make a project's releases too young for Poetry's minimum age."""
 
     def before(scene: Scene) -> None:
         index = scene.library.index
@@ -216,7 +216,7 @@ def young(project: str) -> Callable[[Scene], None]:
 
 @dataclass(frozen=True)
 class Way:
-    """A script, what it installs if it does, and what happens before it."""
+    """A script, the projects it may install, and what happens before it."""
 
     script: str
     has: tuple[str, ...] = ("acme-common", "acme-frames")
@@ -224,15 +224,15 @@ class Way:
     then: str = ""
     """The script that upgrades."""
     says: str = ""
-    """What the client says if it refuses."""
+    """What the client prints if it refuses."""
 
     @property
     def changes(self) -> bool:
-        """Tell whether the index is another afterwards."""
+        """Tell whether the way changes the index."""
         return self.before is not nothing or bool(self.then)
 
     def outcome(self, scene: Scene, pip: Path | None = None) -> str:
-        """Follow the way to its end; return what became of it, in the page's word."""
+        """Run the way to its end; return the outcome in the page's word."""
         self.before(scene)
         found = scene.outcome(self.script, pip, self.says)
         if found == "ours":
@@ -245,13 +245,13 @@ class Way:
         return found
 
     def check(self, scene: Scene, version: str) -> None:
-        """Assert that what was to be installed is, and is ours."""
+        """Assert that our projects are installed in this version."""
         installed = scene.client.installed()
         assert {name: installed.get(name) for name in self.has} == dict.fromkeys(self.has, version)
 
 
 def sources(script: str) -> str:
-    """Return the lines of a script of Poetry's that name the sources."""
+    """Return the lines of a Poetry script that name the sources."""
     return "".join(re.findall("poetry source .*\n", script))
 
 
@@ -348,11 +348,11 @@ MAIN = {
     ("## uv", "uv", "no version fits"),
     ("## uv", "uv", "build requirement"),
 }
-"""The cells that `make test` has; each is a second or more."""
+"""The cells that `make test` runs; each takes a second or more."""
 
 
 def cells(heading: str) -> list[object]:
-    """Return the cells of a table as parameters; those that take long are for `.ci/run full`."""
+    """Return a table's cells as parameters; all but MAIN are for `.ci/run full`."""
     return [
         pytest.param(
             (heading, way),
@@ -367,7 +367,7 @@ def cells(heading: str) -> list[object]:
 
 @pytest.fixture
 def folder(request: pytest.FixtureRequest) -> Path:
-    """Return the folder of a pip; it has to be asked for before the scene, whose PyPI lacks it."""
+    """Return a pip's folder; request it before the scene, whose PyPI lacks pip."""
     return pip(request.param)
 
 

@@ -1,4 +1,4 @@
-"""docs/examples/mirror.py follows the bucket, and no key in it can stop the copy of the rest."""
+"""docs/examples/mirror.py follows the bucket, and no key stops it from copying the rest."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ LEFT_OUT = [
     "dumb-pypi/devtools/index/simple/index.html",
     "dumb-pypi/devtools/index/pypi/acme-common/json",
 ]
-"""Keys of the index that nobody asks a web server for."""
+"""Keys of the index that no client requests from a web server."""
 
 Mirror = Callable[[], str]
 
@@ -69,14 +69,14 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mirror(library: Library, tree: Path) -> Mirror:
-    """Return a function that brings the copy up to date, and returns what that printed."""
+    """Return a function that updates the copy and returns what it printed."""
     command = [sys.executable, TEMPLATE / "docs/examples/mirror.py", library.index.bucket, tree]
     return lambda: run(list(map(str, command)), library.root)
 
 
 @pytest.fixture
 def newlines(endpoint: str, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let NEWLINE in a key be one, which moto cannot keep."""
+    """Turn NEWLINE in listed keys into one, which moto cannot store."""
 
     def rule(seen: Seen) -> Answer | None:
         if seen.key or seen.method != "GET":
@@ -149,7 +149,7 @@ def test_objects_that_cannot_be_read_or_kept_are_skipped(
     for key in archived:
         s3.put_object(Bucket=library.index.bucket, Key=key, Body=b"9", StorageClass="GLACIER")
     release(library, wheel(tmp_path))
-    # What an earlier copy has left in the place of a folder goes.
+    # A file that an earlier copy left for a folder is removed.
     (tree / "packages" / "devtools").mkdir(parents=True)
     (tree / FOLDER).with_name("acme-common").write_bytes(b"a file")
     said = fails(mirror)

@@ -1,6 +1,6 @@
-"""The same index on ordinary machines: nginx with the site and the copy of docs/operations.md.
+"""On ordinary machines, nginx serves the same index with docs/operations.md's site and copy.
 
-TLS, a password, real nginx and real clients; only addresses and paths differ from what is printed.
+TLS, a password, real nginx and real clients; only addresses and paths differ from the page.
 """
 
 import base64
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.full
 OBSOLETE = re.compile(r"/index/(simple/(index\.html)?|pypi/.*)$")
-"""Keys of 0.2.0 that nobody reads, and the copy leaves out."""
+"""Keys of 0.2.0 that no client reads and the copy omits."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def web(tmp_path: Path, tls: Path) -> Iterator[Machine]:
 
 
 def get(url: str, tls: Path, password: str = PASSWORD) -> tuple[int, str, bytes]:
-    """Ask nginx; return status, Content-Type and body."""
+    """Query nginx; return status, Content-Type and body."""
     request = urllib.request.Request(url)
     token = base64.b64encode(f"reader:{password}".encode()).decode()
     if password:
@@ -78,7 +78,7 @@ def test_installing_from_nginx(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Released for the bucket's own address; then the setting `url`, and `repair` once.
+    # Release with the bucket's own address, then set `url` and run `repair` once.
     release(at(library, "0.1.0", "acme-core"), wheel(tmp_path, "acme-core"))
     release(library, wheel(tmp_path, requires=("acme-core",)))
     served = replace(library.index, url=web.url)
@@ -144,7 +144,7 @@ def test_two_machines_behind_a_load_balancer(library: Library, tls: Path, tmp_pa
             two.mirror(library)
             release(at(library, "0.2.0"), wheel(tmp_path, version="0.2.0"))
             one.mirror(library)
-            # Whichever machine is asked first, the file that only one has is found.
+            # The file that only one machine has is found, whichever is tried first.
             page = f"{front.url}/packages/devtools/acme-common/"
             for _ in range(4):
                 status, _, body = get(f"{page}acme_common-0.2.0-py3-none-any.whl", tls)
@@ -155,7 +155,7 @@ def test_two_machines_behind_a_load_balancer(library: Library, tls: Path, tmp_pa
             assert get(f"{front.url}/packages/devtools/nobody/", tls)[0] == 404
             assert get(page, tls, "wrong")[0] == 401
             two.mirror(library)
-        # Two is gone with the balancer: one serves alone behind another.
+        # `two` stopped with the balancer; `one` serves alone behind another.
         with balancer(tmp_path / "again", tls, (one, two)) as front:
             for _ in range(4):
                 body = get(f"{front.url}/packages/devtools/acme-common/", tls)[2]

@@ -1,7 +1,7 @@
-"""The index against its specifications, and as a reader that nobody here wrote sees it.
+"""The index conforms to its specifications, and an independent client can read it.
 
-pypi-simple fetches both forms over HTTP. Each JSON page of two teams is held against PEP 691
-(JSON), 700 (versions, sizes, times), 592 (yanked), 714 (core metadata) field by field.
+pypi-simple fetches both forms over HTTP. Each JSON page of two teams is checked field by field
+against PEP 691 (JSON), 700 (versions, sizes, times), 592 (yanked) and 714 (core metadata).
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Filled:
 
 @pytest.fixture(scope="module")
 def kept() -> list[Filled]:
-    """Return where the first test's bucket is kept: the others only read it."""
+    """Return a list for the first test's bucket; the others only read it."""
     return []
 
 
@@ -99,7 +99,7 @@ def html_reader(filled: Filled) -> Iterator[PyPISimple]:
 
 
 def said(package: DistributionPackage) -> dict[str, object]:
-    """Return what both forms can say of a file."""
+    """Return the fields of a file that both forms have."""
     return {
         "url": package.url,
         "version": package.version,
@@ -126,7 +126,7 @@ def test_a_second_reader_finds_our_files(
         assert package.upload_time == NOW
         assert package.is_yanked == (package.version == "1.1")
         assert bool(package.has_metadata) == (package.package_type == "wheel")
-        # These compare digests themselves.
+        # pypi-simple checks digests here.
         json_reader.download_package(package, tmp_path / "downloaded")
         assert (tmp_path / "downloaded").read_bytes() == file.read_bytes()
         if package.has_metadata:
@@ -139,12 +139,12 @@ def test_both_forms_say_the_same(json_reader: PyPISimple, html_reader: PyPISimpl
     assert names == ["acme-common", "acme-core", "acme-dotted-name", "acme-gone"]
     for name in names:
         pages = [reader.get_project_page(name) for reader in (json_reader, html_reader)]
-        # HTML for people has links to other pages; those have no version.
+        # HTML for people also links to other pages, which have no version.
         one, other = (
             {each.filename: said(each) for each in page.packages if each.version} for page in pages
         )
         if name == "acme-gone":
-            # HTML gives a yank without a reason one: dumb-pypi leaves an empty attribute out.
+            # In HTML, a yank without a reason gets one: dumb-pypi omits empty attributes.
             found = [each.pop("reason") for each in (*one.values(), *other.values())]
             assert found == [None, "yanked"]
         assert one == other
@@ -170,13 +170,13 @@ def fetched(address: str) -> Page:
 
 
 def body(address: str) -> bytes:
-    """Return what is at an address."""
+    """Return the content at an address."""
     with urllib.request.urlopen(address) as reply:
         return bytes(reply.read())
 
 
 def only(found: Page, required: set[str], optional: AbstractSet[str] = frozenset()) -> None:
-    """Assert which keys there are; those of a server itself start with an underscore."""
+    """Assert which keys exist, ignoring a server's own, which start with an underscore."""
     public = {key for key in found if not key.startswith("_")}
     assert required <= public <= required | optional, public
 
@@ -239,7 +239,7 @@ def distribution(file: Page, name: str, address: str) -> Version:
 
 
 def hashes(found: dict[str, str], content: bytes) -> None:
-    """PEP 691: names of hashlib, hexadecimal digests, one of them of a secure algorithm."""
+    """PEP 691: names from hashlib, hexadecimal digests, one by a secure algorithm."""
     assert "sha256" in found
     for name, value in found.items():
         assert value == hashlib.new(name, content).hexdigest()

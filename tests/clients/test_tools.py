@@ -1,4 +1,4 @@
-"""The blocks of docs/consumers.md for tools beside pip, uv and Poetry, where there is no edge."""
+"""Without an edge, tools other than pip, uv and Poetry install ours as docs/consumers.md says."""
 
 import sys
 import zipfile

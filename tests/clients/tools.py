@@ -1,4 +1,4 @@
-"""Consumers' tools beside pip, uv and Poetry, in an environment of their own from a lock."""
+"""Install tools other than pip, uv and Poetry in their own environment, from a lock."""
 
 import os
 import sys
@@ -35,5 +35,5 @@ def tools() -> Path:
 
 
 def path(*folders: Path) -> str:
-    """Return a PATH on which folders come first."""
+    """Return a PATH with folders first."""
     return os.pathsep.join([*map(str, folders), os.environ["PATH"]])

@@ -1,4 +1,4 @@
-"""nginx as docs/operations.md sets it up, on this machine: the printed blocks, other addresses."""
+"""Run nginx with docs/operations.md's printed blocks, at addresses of this machine."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ from tests.world import Library
 
 TEXT = (TEMPLATE / "docs" / "operations.md").read_text(encoding="utf-8")
 MODULES = "/usr/lib/nginx/modules"
-"""Where Debian has what nginx loads."""
+"""Debian's folder of nginx modules."""
 HEADING = "## The same index on ordinary machines"
 NGINX = """{modules}{user}daemon off;
 pid nginx.pid;
@@ -36,7 +36,7 @@ PASSWORD = "a-password-of-the-tests"
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine with a copy of the index and with nginx, which listens on `port`."""
+    """A machine with a copy of the index, and nginx listening on `port`."""
 
     folder: Path
     port: int
@@ -52,7 +52,7 @@ class Machine:
         return self.folder / "tree"
 
     def mirror(self, library: Library) -> str:
-        """Run the printed command that brings the copy up to date; return what it prints."""
+        """Run the printed command that updates the copy; return what it prints."""
         [command] = [block for block in blocks(TEXT, HEADING) if "mirror.py" in block]
         for printed, here in {
             "python mirror.py": f"{sys.executable} {TEMPLATE}/docs/examples/mirror.py",
@@ -64,10 +64,10 @@ class Machine:
 
 
 def certificate(folder: Path) -> Path:
-    """Make a key and a certificate for this machine; return the latter, which clients trust."""
+    """Make this machine's key and certificate; return the certificate, for clients to trust."""
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     command += " -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-    # uv takes no certificate for a server that may also sign others.
+    # uv rejects a server's certificate that may also sign others.
     command += " -addext basicConstraints=critical,CA:FALSE"
     run([*command.split(), "-keyout", "packages.key", "-out", "packages.crt"], folder)
     return folder / "packages.crt"
@@ -75,7 +75,7 @@ def certificate(folder: Path) -> Path:
 
 @contextmanager
 def machine(folder: Path, tls: Path) -> Iterator[Machine]:
-    """Run a machine with the printed site and a password, its copy still empty."""
+    """Run a machine with the printed site and a password, and an empty copy."""
     folder.mkdir()
     made = Machine(folder, free_port())
     [password] = [block for block in blocks(TEXT, HEADING) if "htpasswd" in block]
@@ -87,7 +87,7 @@ def machine(folder: Path, tls: Path) -> Iterator[Machine]:
 
 @contextmanager
 def balancer(folder: Path, tls: Path, behind: tuple[Machine, Machine]) -> Iterator[Machine]:
-    """Run the printed load balancer before two machines."""
+    """Run the printed load balancer for two machines."""
     folder.mkdir()
     made = Machine(folder, free_port())
     site = blocks(TEXT, HEADING, "nginx")[1]
@@ -99,7 +99,7 @@ def balancer(folder: Path, tls: Path, behind: tuple[Machine, Machine]) -> Iterat
 
 @contextmanager
 def serving(site: str, made: Machine, tls: Path) -> Iterator[None]:
-    """Run nginx with a site, whose addresses and paths are replaced by the machine's."""
+    """Run nginx with a site, its addresses and paths replaced by the machine's."""
     for printed, here in {
         "listen 443 ssl": f"listen 127.0.0.1:{made.port} ssl",
         "/etc/nginx/packages.htpasswd": f"{made.folder}/packages.htpasswd",
@@ -107,7 +107,7 @@ def serving(site: str, made: Machine, tls: Path) -> Iterator[None]:
     }.items():
         assert printed in site or "htpasswd" in printed, printed
         site = site.replace(printed, here)
-    # As root nginx would read as another user, who may not look into the tests' folders.
+    # As root, nginx would read as another user, who cannot enter the tests' folders.
     user = "user root;\n" if os.geteuid() == 0 else ""
     modules = f"load_module {MODULES}/ngx_http_perl_module.so;\n" if "perl_set" in site else ""
     (made.folder / "nginx.conf").write_text(NGINX.format(modules=modules, user=user, site=site))
@@ -122,20 +122,20 @@ def serving(site: str, made: Machine, tls: Path) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a free port."""
     with socket.socket() as there:
         there.bind(("127.0.0.1", 0))
         return int(there.getsockname()[1])
 
 
 def reachable(port: int) -> bool:
-    """Tell whether somebody listens on a port."""
+    """Tell whether a port accepts connections."""
     with socket.socket() as there:
         return there.connect_ex(("127.0.0.1", port)) == 0
 
 
 def reader(folder: Path, tls: Path) -> Mapping[str, str]:
-    """Write a reader's ~/.netrc; return the variables with which clients trust the certificate."""
+    """Write a reader's ~/.netrc; return variables that make clients trust the certificate."""
     [netrc] = blocks(TEXT, HEADING, "text")
     netrc = netrc.replace("packages.example.com", "localhost").replace("…", PASSWORD)
     (folder / ".netrc").write_text(netrc)

@@ -1,4 +1,4 @@
-"""docs/edge.md: its commands run as printed, with real clients, and its sums are right."""
+"""The commands of docs/edge.md run as printed, with real clients; its sums are right."""
 
 import os
 import re

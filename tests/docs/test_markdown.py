@@ -1,4 +1,4 @@
-"""Every link, anchor and command in every Markdown file, the template's and a generated one's."""
+"""Every link, anchor and command in the template's and a generated repository's Markdown works."""
 
 import re
 import shlex
@@ -28,7 +28,7 @@ RUN_BY = {
     "generated README.md": ["clients/test_install_text.py"],
     "generated CONTRIBUTING.md": ["clients/test_install_text.py"],
 }
-"""The tests that run the shell blocks of a file."""
+"""The tests that run a file's shell blocks."""
 
 OWN = sorted(
     path.relative_to(TEMPLATE).as_posix()
@@ -118,7 +118,7 @@ def test_the_commands_that_a_text_names_exist(file: Path, repository: Path) -> N
     for command in commands(file):
         words = command[2:] if command[:2] == ["poetry", "run"] else command
         if words[:3] == ["pipx", "run", "publish.py"]:
-            # Without a command of its own, it publishes.
+            # Without a subcommand, it publishes.
             rest = words[3:]
             words = ["s3index", *([] if rest and rest[0][0] != "-" else ["publish"]), *rest]
         if words[0] == "s3index":
@@ -142,7 +142,7 @@ def flags(words: list[str]) -> list[str]:
 
 @cache
 def options(module: str, *arguments: str) -> frozenset[str]:
-    """Return the options that a command's help lists; it has to be one that there is."""
+    """Return the options that a command's help lists; the command must exist."""
     if module == "s3index":
         done = CliRunner().invoke(app, [*arguments, "--help"], env={"COLUMNS": "200"})
         assert done.exit_code == 0, done.output

@@ -1,7 +1,7 @@
-"""docs/moving.md: its commands run as printed, in its order, where there is what they need.
+"""The commands of docs/moving.md run as printed, in its order, where possible.
 
-CodeArtifact needs an account at AWS, so its commands are read alone. s3pypi and devpi themselves
-are in tests/moving/test_servers.py; here the old index is a small one of our own.
+CodeArtifact needs an AWS account, so its commands are only read. tests/moving/test_servers.py
+runs s3pypi and devpi themselves; here the old index is a small one of our own.
 """
 
 import json
@@ -51,7 +51,7 @@ class Move:
     """A repository of acme-common that is being moved, its old index, and a shell in it."""
 
     def __init__(self, library: Library, old: OldIndex, folder: Path) -> None:
-        """Make the repository, which has no setting of the index yet."""
+        """Create the repository, still without the index's settings."""
         self.library, self.old, self.folder = library, old, folder
         self.root = folder / "repository"
         (self.root / "acme_common").mkdir(parents=True)
@@ -67,7 +67,7 @@ class Move:
         put_aws(folder)
 
     def run(self, script: str, **settings: str) -> str:
-        """Run a script as it is printed, but for names and addresses; return what it prints."""
+        """Run a script as printed, except for names and addresses; return what it prints."""
         script = re.sub(r"https://acme-packages\.s3\.[a-z0-9.-]+", self.library.index.url, script)
         script = script.replace("acme-packages", self.library.index.bucket)
         script = script.replace("acme-s3pypi", f"{self.library.index.bucket}-old")
@@ -80,7 +80,7 @@ class Move:
         return run(["bash", "-euo", "pipefail", "-c", script], self.root, environment)
 
     def set_up(self) -> None:
-        """Make the repository a library of the index, as the guide says."""
+        """Set the repository up for the index, as the guide says."""
         self.run(blocks(TEXT, SET_UP)[2])
 
     def listed(self, s3: "S3Client") -> set[str]:
@@ -177,7 +177,7 @@ def test_from_a_bucket_and_back(s3: "S3Client", move: Move, tmp_path: Path) -> N
 
 @pytest.fixture
 def hostile() -> Iterator[OldIndex]:
-    """Serve a "PyPI" on which strangers have the names."""
+    """Serve a "PyPI" where strangers own the names."""
     with serving(OldIndex()) as index:
         yield index
 
@@ -206,7 +206,7 @@ def test_both_at_once(s3: "S3Client", move: Move, tmp_path: Path, hostile: OldIn
 def test_an_index_that_is_switched_off_leaves_the_name_to_strangers(
     move: Move, tmp_path: Path, hostile: OldIndex
 ) -> None:
-    # Why step 6 says to search for its address first.
+    # This is why step 6 says to search for its address first.
     hostile.add("acme-legacy", {wheel(tmp_path, "acme-legacy", "99.0"): {}}, json=True)
     client = consumer(tmp_path / "client")
     gone = "http://127.0.0.1:9/simple/"

@@ -1,6 +1,6 @@
-"""docs/operations.md: its commands run as printed, its sums are right.
+"""The commands of docs/operations.md run as printed, and its sums are right.
 
-The commands that set AWS and GitHub up are test_provision's, those of the web server test_nginx's.
+test_provision covers the commands that set up AWS and GitHub, test_nginx the web server's.
 """
 
 import json
@@ -55,22 +55,22 @@ ROLE = "s3index.devtools.acme-common"
 
 
 class Shell:
-    """An operator's shell in the repository of acme-common, with AWS's command line."""
+    """An operator's shell in the repository of acme-common, with the AWS CLI."""
 
     def __init__(self, library: Library, folder: Path) -> None:
-        """Bake the repository, and put `aws` onto the PATH."""
+        """Bake the repository, and put `aws` on PATH."""
         self._library = library
         self.repository = bake(folder, starter="empty", bucket=library.index.bucket)
         put_aws(folder)
         self._settings = {
             "PATH": f"{folder}:{STUBS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "AWS_DEFAULT_REGION": library.index.region,
-            # Where the tests run, Poetry finds what a repository's own environment would have.
+            # In the tests' environment, Poetry finds what a repository's own would have.
             "VIRTUAL_ENV": sys.prefix,
         }
 
     def run(self, script: str) -> str:
-        """Run a script as it is printed, but for the bucket's name; return what it prints."""
+        """Run a script as printed, except for the bucket's name; return what it prints."""
         script = script.replace("acme-packages", self._library.index.bucket)
         return run(["bash", "-euo", "pipefail", "-c", script], self.repository, self._settings)
 
@@ -99,7 +99,7 @@ def test_releasing_by_hand_twice(shell: Shell) -> None:
     build_too, publish_only = blocks(TEXT, BY_HAND)
     login, rest = build_too.split("\n", 1)
     assert login == "aws sso login"
-    # Files of another release are in dist/ each time.
+    # Each time, dist/ has files of another release.
     for version, script in (("0.1.0", rest), ("0.2.0", publish_only), ("0.3.0", rest)):
         shell.run(f"sed -i 's/^version = .*/version = \"{version}\"/' pyproject.toml")
         assert f"Published acme-common {version} (2 files)." in shell.run(script)
@@ -108,7 +108,7 @@ def test_releasing_by_hand_twice(shell: Shell) -> None:
 
 @pytest.fixture
 def iam(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "IAMClient":
-    """Return IAM with a role as provision makes it."""
+    """Return an IAM client, with a role like provision's."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_IAM", endpoint)
     iam = boto3.client("iam", region_name="eu-central-1")
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
@@ -133,7 +133,7 @@ def test_the_old_role_is_deleted(iam: "IAMClient", shell: Shell) -> None:
 
 
 def keep_versions(s3: "S3Client", library: Library) -> None:
-    """Do to the bucket what provision does."""
+    """Turn versioning on, as provision does."""
     s3.put_bucket_versioning(
         Bucket=library.index.bucket, VersioningConfiguration={"Status": "Enabled"}
     )
@@ -189,7 +189,7 @@ def test_how_to_try_a_store(shell: Shell) -> None:
     first, second = create.splitlines()
     shell.run(first)
     assert "PreconditionFailed" in fails(shell.run, second)
-    # The second swap asks for the object that the first has replaced.
+    # The second swap requires the object that the first has replaced.
     *before, last = swap.splitlines()
     said = fails(shell.run, "\n".join([*before, "echo swapped", last]))
     assert re.search("swapped.*PreconditionFailed", said)

@@ -1,4 +1,4 @@
-"""The template's README: its commands run, and they print what it says."""
+"""The commands in the template's README run and print what it says."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def test_make_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
 
 
 def _without_chance(text: str) -> str:
-    """Leave out what differs from run to run: the server's port, the time of a sum."""
+    """Mask what differs from run to run: the server's port, the time of a sum."""
     return re.sub(r"\d\.\d{3} s\b", "… s", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:…", text))
 
 
@@ -59,7 +59,7 @@ def test_the_size_of_a_repository_is_what_it_says(tmp_path: Path) -> None:
         f"An owner gets {len(lines)} files with about {sum(lines.values()):,.0f} lines. "
         f"{len(theirs)} files with about {sum(theirs.values())} lines are theirs to change"
     )
-    # To the nearest hundred: a line more is no news.
+    # To the nearest hundred: one more line is fine.
     rounded = re.sub(r"[\d,]+(?= lines)", lambda match: _hundreds(match.group()), said)
     assert rounded in " ".join(README.split())
 

@@ -1,6 +1,6 @@
-"""What a person reads stays short: modules of 500 lines, functions of 45.
+"""Shipped modules stay within 500 lines, functions within 45.
 
-That imports point one way is import-linter's to say, and docstrings are ruff's (`make lint`).
+import-linter checks that imports point one way, and ruff checks docstrings (`make lint`).
 """
 
 import ast

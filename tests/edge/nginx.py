@@ -1,4 +1,4 @@
-"""nginx as docs/edge.md sets it up, on this machine: docs/examples/nginx.conf, other addresses."""
+"""Run nginx as docs/edge.md says, with docs/examples/nginx.conf at addresses of this machine."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ def nginx(
 ) -> Iterator[Machine]:
     """Run the documented edge; `bucket` and `pypi` are the origins' addresses, without a path.
 
-    `tokens` are lines of the file of tokens; None is an edge that everybody may read.
+    `tokens` are lines of the token file; None lets everyone read.
     """
     folder.mkdir()
     made = Machine(folder, free_port())
@@ -40,7 +40,7 @@ def nginx(
 
 
 def token_line(folder: Path, name: str, token: str) -> str:
-    """Return the line of a token as the printed command writes it."""
+    """Return a token's line as the printed command writes it."""
     [command] = [block for block in blocks(TEXT, "## nginx") if "passwd" in block]
     file = folder / f"{name}.tokens"
     here = command.replace("/etc/nginx/packages.tokens", str(file)).replace("alice-laptop", name)

@@ -1,8 +1,8 @@
 """A small stand-in for the data plane of CloudFront's key value stores, which moto lacks.
 
-It knows the five calls of `s3index token`, their paths, and the ETag that each change needs and
-moves (API reference, CloudFront KeyValueStore). It checks no signature. It is an HTTP proxy, since
-the service's clients put the account's number in front of the host's name.
+It knows the five calls of `s3index token`, their paths, and the ETag that each change requires and
+replaces (API reference, CloudFront KeyValueStore). It checks no signatures. It is an HTTP proxy,
+since the service's clients prefix the host name with the account number.
 """
 
 import json
@@ -15,21 +15,21 @@ from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 PAGE = 50
-"""How many keys a list has at most; CloudFront's own has 50 if nobody asks for fewer."""
+"""The most keys that a list has; CloudFront's own has 50 unless fewer are requested."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """What a store holds, as a file: {key: value}."""
+    """A store's content, as a file: {key: value}."""
 
     file: Path
 
     def read(self) -> dict[str, str]:
-        """Return what is in it."""
+        """Return the content."""
         return dict(json.loads(self.file.read_text())) if self.file.exists() else {}
 
     def write(self, items: dict[str, str]) -> None:
-        """Replace what is in it."""
+        """Replace the content."""
         new = self.file.with_suffix(".new")
         new.write_text(json.dumps(items))
         new.replace(self.file)
@@ -37,14 +37,14 @@ class Store:
 
 @dataclass
 class Service:
-    """A running stand-in: its store, its address as a proxy, and the paths it was asked for."""
+    """A running stand-in: its store, its address as a proxy, and the requests so far."""
 
     store: Store
     url: str
     asked: list[str]
     changes: int = 0
     busy: bool = False
-    """Whether somebody else changes the store between any two calls."""
+    """Whether another client changes the store between any two calls."""
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def serving(store: Store) -> Iterator[Service]:
 
 
 def _found(items: dict[str, str], path: list[str], query: str) -> dict[str, object]:
-    """Return a store, a page of its keys, or one key; nothing if there is none of that name."""
+    """Return a store, a page of its keys, or one key; empty if the name is unknown."""
     counts = {"ItemCount": len(items), "TotalSizeInBytes": 0}
     if len(path) == 1:
         return {"KvsARN": unquote(path[0]), "Created": 0, **counts}

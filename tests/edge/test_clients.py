@@ -1,8 +1,8 @@
-"""One index URL and nothing else: what every client takes from the edge, never the stranger's.
+"""With one index URL, every client takes our projects from the edge, never a stranger's.
 
 Real nginx with docs/examples/nginx.conf, moto as the bucket, and behind it a PyPI that offers
 every private name at 99.0 with a canary, and from-pypi honestly. acme-common of devtools needs
-acme-frames of data and from-pypi; with its extra, acme-extra of data.
+acme-frames of data and from-pypi; its extra needs acme-extra of data.
 """
 
 import sys
@@ -40,7 +40,7 @@ OURS = {"acme_common", "acme_frames", "acme_extra"}
 
 @dataclass(frozen=True)
 class Scene:
-    """The organisation's index behind an edge, a hostile PyPI behind both, and a consumer."""
+    """The organisation's index and a hostile PyPI behind an edge, and a consumer."""
 
     library: Library
     edge: Machine
@@ -51,7 +51,7 @@ class Scene:
     folder: Path
 
     def release(self, version: str) -> None:
-        """Release a version of every project of ours."""
+        """Release a version of all our projects."""
         for project, (team, requires) in RELEASES.items():
             made = wheel(self.folder, project, version, requires=requires)
             if project == "acme-common":
@@ -59,7 +59,7 @@ class Scene:
             release(at(self.library, version, project, team), made)
 
     def awkward(self) -> None:
-        """Release what cannot be installed, or only when it is asked for, and what needs it."""
+        """Release projects that cannot be installed or only on request, and a dependent."""
         for project, version, python in (
             ("acme-gone", "1.0", ">=3.9"),
             ("acme-late", "1.0", ">=3.99"),
@@ -73,7 +73,7 @@ class Scene:
         Bucket(index).run(yank(index, "acme-gone", Version("1.0"), "it leaks"))
 
     def shell(self, script: str, pip: Path | None = None) -> str:
-        """Run a script of a consumer whose clients know the one index URL."""
+        """Run a script as a consumer whose clients know one index URL."""
         if pip:
             return self.client.shell(script, pip)
         settings = {
@@ -91,7 +91,7 @@ class Scene:
 
 
 def _add_command(made: Path) -> None:
-    """Give a wheel a command, without which pipx installs nothing."""
+    """Add a command to a wheel: without one, pipx installs nothing."""
     name = "-".join(made.name.split("-")[:2])
     with zipfile.ZipFile(made, "a") as archive:
         entry = "[console_scripts]\nacme-common = acme_common:print\n"
@@ -170,7 +170,7 @@ REQUIREMENTS = "printf '%s\\n' {wanted} > requirements.in\n"
 
 @dataclass(frozen=True)
 class Client:
-    """How a client installs, and how it upgrades everything that it has installed."""
+    """A client's scripts that install, and that upgrade everything installed."""
 
     install: str
     upgrade: str
@@ -211,7 +211,7 @@ CLIENTS = {
         f"{PIPX}{PIP}pipx upgrade -q --pip-args='--upgrade-strategy eager' acme-common",
         "share/pipx/venvs/acme-common/bin/python",
     ),
-    # The default where uv is there too.
+    # The default if uv is installed.
     "pipx with uv": Client(
         f"{PIPX}{UV}pipx install -q --backend uv {{wanted}}",
         f"{PIPX}{UV}pipx upgrade -q acme-common",
@@ -220,7 +220,7 @@ CLIENTS = {
 }
 
 AWKWARD = [name for name in CLIENTS if name != "tox" and not name.startswith("pipx")]
-"""Who is also asked for projects without a release that can be installed."""
+"""Clients that also try projects without an installable release."""
 
 
 def filled(script: str, wanted: str) -> str:
@@ -232,7 +232,7 @@ def filled(script: str, wanted: str) -> str:
 
 
 def versions(scene: Scene, client: Client) -> dict[str, str]:
-    """Return {project of ours, or from-pypi: version} of what a client has installed."""
+    """Return {project: version} that a client has installed, of ours and from-pypi."""
     code = (
         "from importlib.metadata import *\n"
         "for d in distributions(): print(d.name.replace('-', '_'), d.version)"
@@ -263,7 +263,7 @@ def test_one_url_and_nothing_else(name: str, scene: Scene) -> None:
         for project in ("acme-gone", "acme-late"):
             with suppress(AssertionError):
                 scene.shell(filled(client.install, project))
-            # A client may fall back to a yanked release of ours, but to nobody else's.
+            # A client may fall back to our yanked release, but not to a stranger's.
             assert versions(scene, client).get(project.replace("-", "_")) in (None, "1.0")
     scene.stranger.silent()
     assert not [path for path in scene.stranger.asked if "acme" in path]

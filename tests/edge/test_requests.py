@@ -1,6 +1,6 @@
-"""What an edge answers, request by request: nginx and CloudFront give the same answers.
+"""nginx and CloudFront give the same answers at the edge, request by request.
 
-nginx is the real one with docs/examples/nginx.conf; CloudFront is a stand-in, which runs the
+nginx is real, with docs/examples/nginx.conf. CloudFront has no emulator, so a stand-in runs the
 functions of docs/examples/edge.yaml (tests.edge.cloudfront).
 """
 
@@ -47,7 +47,7 @@ FAULTS = ("400", "403", "429", "500", "503", "hangs", "closes", "refuses", "half
 
 @contextmanager
 def failing(fault: str) -> Iterator[str]:
-    """Run a bucket with one of FAULTS; yields its address."""
+    """Run a bucket with one of FAULTS; yield its address."""
     if fault == "refuses":
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
@@ -91,7 +91,7 @@ def failing(fault: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of an edge."""
+    """An edge's answer."""
 
     status: int
     headers: Message
@@ -100,7 +100,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge that runs, and how to start one."""
+    """A kind of edge, and how to start it."""
 
     kind: str
     tls: Path
@@ -110,7 +110,7 @@ class Edge:
     def __call__(
         self, bucket: str, pypi: str, tokens: Sequence[str] | None = None
     ) -> "Iterator[Asked]":
-        """Run the edge before a bucket and a PyPI; `tokens` are those that may read, or None."""
+        """Run the edge before a bucket and a PyPI; `tokens` may read, or everyone if None."""
         if self.kind == "nginx":
             lines = tokens and [token_line(self.folder, "reader", each) for each in tokens]
             with nginx(self.folder / "edge", self.tls, bucket, pypi, lines) as machine:
@@ -125,7 +125,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Asked:
-    """A running edge, to be asked."""
+    """A running edge that takes requests."""
 
     machine: "Machine"
     tls: Path
@@ -138,7 +138,7 @@ class Asked:
         scheme: str = "Basic",
         **headers: str,
     ) -> Answer:
-        """Ask for a path as it is, following nothing; `login` is user:password."""
+        """Request a path as is, following no redirects; `login` is user:password."""
         context = ssl.create_default_context(cafile=str(self.tls))
         connection = http.client.HTTPSConnection(
             "localhost", self.machine.port, context=context, timeout=15
@@ -155,7 +155,7 @@ class Asked:
             connection.close()
 
     def follow(self, path: str, login: str | None = None) -> tuple[str, Answer]:
-        """Ask, and follow redirects within the edge; return the last path and its answer."""
+        """Request, following redirects within the edge; return the last path and its answer."""
         for _ in range(5):
             answer = self(path, login)
             if answer.status not in (301, 302):
@@ -171,7 +171,7 @@ def edge(request: pytest.FixtureRequest, tmp_path: Path) -> Edge:
 
 
 def digest_of(token: str) -> str:
-    """Return a token's digest, as the key value store has it."""
+    """Return a token's digest as in the key value store."""
     return sha256(token.encode()).hexdigest()
 
 
@@ -270,7 +270,7 @@ def test_the_first_release_of_a_name_counts_at_once(
         assert b"99.0" in ask.follow("/simple/acme-new/")[1].body
         bucket, key = library.index.bucket, "simple/acme-new/"
         s3.put_object(Bucket=bucket, Key=key, Body=b"{}", ContentType=CONTENT_TYPE)
-        # Even for a client that has kept PyPI's page, and one that asks for HTML.
+        # Even for a client that has cached PyPI's page, and one that wants HTML.
         later = "Fri, 01 Jan 2100 00:00:00 GMT"
         for headers in ({}, {"If_Modified_Since": later}, {"Accept": "text/html"}):
             answer = ask("/simple/acme-new/", **headers)
@@ -364,10 +364,10 @@ def test_a_token_opens_every_path_and_reaches_no_origin(
                 assert answer.status == 401, (path, bad)
                 assert answer.headers["WWW-Authenticate"].startswith('Basic realm="packages"')
         assert ask("/simple/acme-common/", TOKEN, scheme="Bearer").status == 401
-        # A header of more than its limit is not read at all.
+        # A header beyond the edge's limit is not read.
         assert ask("/simple/acme-common/", "reader:" + "x" * 10_000).status in (400, 401, 413, 494)
         assert len(pypi.asked) == len(GOOD)
-        # Where a name is to be looked for says nothing of what is there.
+        # A redirect does not reveal whether the project exists.
         assert ask("/simple/Nobody").status == 301
 
 
@@ -400,7 +400,7 @@ def test_expired_and_revoked_tokens_of_many(cdn: Edge, ours: Library, pypi: Host
 
         assert {status(f"r{number}.secret") for number in range(0, 200, 20)} == {200}
         assert [status(f"{name}.secret") for name in ("expired", "odd", "r200")] == [401] * 3
-        # Another's digest is nobody else's.
+        # No other secret is accepted, nor is a digest.
         assert status("r1.secret2") == status("r1.r2.secret") == status(kept["r1"][:64]) == 401
         assert status("ending.secret") == 200
         del kept["r7"]
@@ -424,6 +424,6 @@ def test_pages_of_pypi_are_kept_by_what_was_asked_for(
         assert path == "/pypi/simple/from-pypi/"
         ask(path, Accept="text/html")
         assert [each["Accept"] for each in pypi.headers] == [JSON["Accept"], "text/html"]
-        # Nobody is led there for a name of ours, and nothing but pages is there.
+        # Our names never redirect there, and only project pages exist there.
         for other in ("/pypi/", "/pypi/simple/", "/pypi/simple/a/b/", "/pypi/simple/A/", "/pypi/x"):
             assert ask(other).status == 404, other

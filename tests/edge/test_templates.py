@@ -1,4 +1,4 @@
-"""docs/examples/edge.yaml and edge.tf: they are accepted, are the same, and have the functions."""
+"""docs/examples/edge.yaml and edge.tf are valid, equivalent, and contain the functions."""
 
 import re
 import sys
@@ -35,7 +35,7 @@ def terraform() -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Take the quotes off strings, as versions of hcl2 leave them on."""
+    """Strip the quotes that some versions of hcl2 leave on strings."""
     if isinstance(value, dict):
         return {key.strip('"'): _plain(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -54,7 +54,7 @@ def test_the_functions_are_the_files(resources: dict[str, Any]) -> None:
     pasted = {"edge.js": code, "edge-origin.js": resources["Missing"]["Code"]["ZipFile"]}
     assert pasted == {name: (EXAMPLES / name).read_text() for name in pasted}
     assert len(code.encode()) < LONGEST_FUNCTION
-    # Fn::Sub and templatefile would fill in anything else, and CloudFront knows no ES 2020.
+    # Fn::Sub and templatefile would fill in anything else, and CloudFront lacks ES 2020.
     assert re.findall(r"[$%]\{.*?\}", code) == ["${readers}"]
     assert not re.search(r"\?\.|\?\?|\bclass\b|\.\.\.|`|for \(.* of ", code)
     runtime = resources["ViewerRequest"]["FunctionConfig"]["Runtime"]

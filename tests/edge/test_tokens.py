@@ -1,4 +1,4 @@
-"""`s3index token`: real boto3, moto's CloudFront, and a stand-in for the calls that moto lacks."""
+"""`s3index token` works, with real boto3, moto's CloudFront, and a stand-in for what moto lacks."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def service(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     cloudfront = boto3.client("cloudfront", region_name="us-east-1")
     cloudfront.create_key_value_store(Name="acme-packages")
     with serving(Store(tmp_path / "store.json")) as made:
-        # The host's name gets the account's number in front, so a proxy has to answer for it.
+        # boto3 prefixes the host name with the account number, so a proxy has to answer.
         url = "http://keys.example"
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFRONT_KEYVALUESTORE", url)
         monkeypatch.setenv("HTTP_PROXY", made.url)

@@ -1,6 +1,6 @@
-"""A small simple index in this process, which can ask for a password and fail where it is told to.
+"""A small simple index in this process that can require a password and fail on chosen paths.
 
-It stands in for servers that are not here; what pypiserver, devpi and s3pypi write is theirs.
+It stands in for servers that tests cannot run; test_servers.py has pypiserver, devpi and s3pypi.
 """
 
 import json
@@ -20,10 +20,10 @@ HTML = "text/html"
 
 @dataclass
 class OldIndex:
-    """What an index serves: `pages` {path: (Content-Type, body)}.
+    """An index whose `pages` map each path to (Content-Type, body).
 
-    `password` is asked for as user:password; `fails` says with which status a path is answered
-    instead, each time that it is asked; `asked` are the paths so far, with the password given.
+    `password` (user:password) is required if set. `fails` is called for each request and returns
+    the status that replaces the usual one, or 0. `asked` lists (path, given password).
     """
 
     pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class OldIndex:
     url: str = ""
 
     def add(self, project: str, files: Mapping[Path, Mapping[str, Any]], *, json: bool) -> None:
-        """Serve files, and a project page that says of each what is given, digest aside."""
+        """Serve files and a project page with the given keys of each, and its SHA-256."""
         for path in files:
             self.pages[f"/files/{path.name}"] = "application/octet-stream", path.read_bytes()
         page = _json if json else _html
@@ -67,7 +67,7 @@ def _html(project: str, files: Mapping[Path, Mapping[str, Any]]) -> tuple[str, b
 
 @contextmanager
 def serving(index: OldIndex) -> Iterator[OldIndex]:
-    """Serve an index on a free local port; `url` is its simple index."""
+    """Serve an index on a free local port; set `url` to its simple index."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -90,7 +90,7 @@ def serving(index: OldIndex) -> Iterator[OldIndex]:
         do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -1,4 +1,4 @@
-"""Repositories of four build backends, made by their own tools, become libraries of the index."""
+"""Repositories of four build backends, made by their own tools, can release to the index."""
 
 import os
 import re
@@ -61,7 +61,7 @@ def test_through_init_commit_and_release(
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Release to the index")
 
-    # The tools are those of this environment, as pipx would have it.
+    # Use this environment's build tools, as under pipx.
     path = {"PATH": f"{BIN}:{os.environ['PATH']}"}
     s3index(root, "publish", env=path)
     assert git_status(root) == ""

@@ -1,4 +1,4 @@
-"""Old releases come in: from files, and from another index."""
+"""Old releases can be imported from files and from another index."""
 
 import json
 import zipfile
@@ -34,7 +34,7 @@ def old() -> Iterator[OldIndex]:
 
 
 def made(folder: Path, *versions: str) -> list[Path]:
-    """Make wheel and sdist of each version."""
+    """Make a wheel and an sdist of each version."""
     folder.mkdir(exist_ok=True)
     return [kind(folder, version=version) for version in versions for kind in (wheel, sdist)]
 
@@ -53,7 +53,7 @@ def test_files_of_many_versions(
     found = listed(s3, library)
     assert found.keys() == {file.name for file in [*files, *made(tmp_path / "new", "0.1.0")]}
     assert found[files[0].name]["_uploaded-by"] == "imported by tests"
-    # One swap: the page's serial says how often it was changed.
+    # One swap: the page's serial counts its changes.
     assert json.loads(objects(s3, library.index)[PAGE])["meta"]["_last-serial"] == 2
     report = verified(library)
     assert (report.findings, report.notes) == ([], [])
@@ -105,7 +105,7 @@ LICENSED = (VERSION, "Metadata-Version: 2.1\nLicense-File: LICENSE\n")
 
 @pytest.mark.full
 def test_metadata_of_its_time(s3: "S3Client", library: Library, root: Path, tmp_path: Path) -> None:
-    # What wheel and setuptools wrote for years, and pip and uv have always installed.
+    # wheel and setuptools wrote this for years, and pip and uv have always installed it.
     old = rewritten(wheel(tmp_path, version="0.0.1"), OLD)
     licensed = rewritten(wheel(tmp_path, version="0.1.0"), LICENSED)
     assert "'2.0' is not a valid" in s3index(root, "publish", old, exits=1)
@@ -147,7 +147,7 @@ def test_yanks_and_times_come_along(
     assert [found[file.name]["upload-time"] for file in files[:2]] == ["2019-05-06T07:08:09Z"] * 2
     assert "2219" not in found[files[5].name]["upload-time"]
     yanks = [found[file.name].get("yanked", False) for file in files]
-    # A yank is a release's: PyPI yanks no single files either.
+    # A yank applies to a whole release; PyPI does not yank single files either.
     assert yanks == [False, False, "it leaks", "it leaks", True, True]
     assert [found[file.name]["requires-python"] for file in files] == [">=3.11"] * 6
     before = objects(s3, library.index)
@@ -181,7 +181,7 @@ def test_html_and_a_password(
     yanked[files[0]] = {"yanked": ""}
     old.add("acme-common", yanked, json=False)
     with serving(OldIndex()) as elsewhere:
-        # Files on another host are asked for without the password.
+        # Files on another host are requested without the password.
         kind, page = old.pages["/simple/acme-common/"]
         other = elsewhere.url.removesuffix("simple/") + f"files/{files[3].name}"
         page = page.replace(f"../../files/{files[3].name}".encode(), other.encode())
@@ -239,7 +239,7 @@ def test_an_index_that_fails_in_the_middle(
     assert said.startswith(f"Error: {files[2].name} could not be downloaded from 127.0.0.1")
     assert objects(s3, library.index) == {}
     old.asked.clear()
-    # It recovers: two refusals are asked again.
+    # The index recovers: the client retries after two failures.
     old.fails = lambda path: 500 if path == third and _times(old, third) < 3 else 0
     s3index(root, "import", "--from", old.url)
     assert _times(old, third) == 3

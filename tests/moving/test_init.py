@@ -1,4 +1,4 @@
-"""An existing repository becomes a library of the index, and stays what it is besides."""
+"""`s3index init` lets an existing repository release to the index and keeps everything else."""
 
 import re
 import shutil
@@ -45,7 +45,7 @@ line-length   =   88
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Return the folder of a small library, not yet one of the index."""
+    """Return the folder of a small library that is not yet set up for the index."""
     (tmp_path / "src" / "frames").mkdir(parents=True)
     (tmp_path / "src" / "frames" / "__init__.py").touch()
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
@@ -64,7 +64,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def changed(root: Path, answers: dict[str, str] = ANSWERS) -> tuple[list[init.Change], list[str]]:
-    """Return what init would do."""
+    """Return the changes that init would make, and its notes."""
     return init.changes(project(root, read(root)), answers, PIN)
 
 
@@ -95,7 +95,7 @@ def test_once_and_again(root: Path) -> None:
         ".github/workflows/s3index-build.yml",
         ".github/workflows/s3index-release.yml",
     }
-    # What was there is there, in its place: only lines were added.
+    # Existing lines stay, in order: init only adds lines.
     assert {path for path in before if after[path] != before[path]} == {
         "pyproject.toml",
         "README.md",
@@ -129,7 +129,7 @@ def test_the_workflows(root: Path) -> None:
     for text in found.values():
         assert not re.search(r"__[A-Z]+__", text)
         assert "poetry build" not in text
-    # Nothing but names differs from what the template has.
+    # Only names differ from the template's file.
     template = (init.FILES / ".github/workflows/release.yml").read_text()
     ours = found["s3index-release.yml"].splitlines()
     assert len(set(template.splitlines()) - set(ours)) <= 12

@@ -1,4 +1,4 @@
-"""`s3index import --from` the real servers that people come from."""
+"""`s3index import --from` works with the real servers that people migrate from."""
 
 import fcntl
 import json
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.full
 
 LOCK = Path(__file__).with_name("servers.lock")
 KEPT = Path(sys.prefix) / "old-indexes"
-"""Kept in the tests' own environment, so it is downloaded once."""
+"""In the tests' own environment, so that the servers are downloaded only once."""
 
 
 def command(name: str) -> str:
-    """Return the path of a command of the old indexes' environment, which is made if need be."""
+    """Return the path of a command in the old indexes' environment; create that if missing."""
     with Path(f"{KEPT}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of this run may be making it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of this run may be creating it
         if not (KEPT / "ready").exists():
             run([sys.executable, "-m", "venv", "--clear", str(KEPT)], KEPT.parent)
             install = ("install", "--quiet", "--no-deps", "--require-hashes", "-r", str(LOCK))
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @contextmanager
 def started(words: Sequence[str], url: str, env: Mapping[str, str] = {}) -> Iterator[None]:
-    """Run a server until the end of the block, which starts when it answers."""
+    """Run a server for the duration of the block, which starts once the server answers."""
     with tempfile.TemporaryFile() as log:
         environment = os.environ | env
         with subprocess.Popen(words, stdout=log, stderr=log, env=environment) as process:
@@ -74,7 +74,7 @@ def started(words: Sequence[str], url: str, env: Mapping[str, str] = {}) -> Iter
 
 @contextmanager
 def pypiserver(files: Sequence[Path], folder: Path) -> Iterator[str]:
-    """Run pypiserver, which asks for a password; yields its simple index, password included."""
+    """Run pypiserver with a password; yield its simple index's URL, with that password."""
     packages = folder / "packages"
     packages.mkdir()
     for path in files:
@@ -90,7 +90,7 @@ def pypiserver(files: Sequence[Path], folder: Path) -> Iterator[str]:
 
 @contextmanager
 def devpi(files: Sequence[Path], folder: Path) -> Iterator[str]:
-    """Run devpi-server with an index acme/dev, without PyPI behind it; yields its simple index."""
+    """Run devpi-server with an index acme/dev, without PyPI; yield its simple index's URL."""
     state = str(folder / "devpi")
     run(
         [command("devpi-init"), "--serverdir", state, "--no-root-pypi", "--root-passwd", ""], folder
@@ -127,7 +127,7 @@ def s3pypi(files: Sequence[Path], bucket: str, endpoint: str, folder: Path) -> N
 def brought(
     s3: "S3Client", library: Library, root: Path, url: str, files: list[Path]
 ) -> dict[str, dict[str, object]]:
-    """Import everything; return the entries of the page."""
+    """Import everything, verify it, and return the project page's entries."""
     s3index(root, "import", "--from", url)
     found = listed(s3, library)
     assert found.keys() == {path.name for path in files}
@@ -173,7 +173,7 @@ def test_s3pypi(
     boto3.client("s3", "eu-central-1").put_bucket_policy(Bucket=bucket, Policy=policy)
     s3pypi(files, bucket, endpoint, tmp_path)
     url = f"{endpoint}/{bucket}/old/"
-    # Somebody has put other bytes in the place of one.
+    # Somebody has replaced one file's bytes.
     key, body = f"old/acme-common/{files[0].name}", files[0].read_bytes()
     s3.put_object(Bucket=bucket, Key=key, Body=body + b"x")
     said = s3index(root, "import", "--from", url, exits=1)

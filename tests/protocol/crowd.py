@@ -1,7 +1,7 @@
 """Publish from many processes at once: `python crowd.py FOLDER…`, each a repository with dist/.
 
-Prints a line of JSON for each process: what came of it, the keys of the swaps that it lost, and
-how many requests it made. The processes are forked when everything is imported, and start together.
+Each process prints a line of JSON: its outcome, the keys of the swaps that it lost, and its number
+of requests. The processes are forked after all imports, and start together.
 """
 
 import json
@@ -23,17 +23,17 @@ from s3index.steps import Put, Request
 
 
 class Counting(Bucket):
-    """A bucket that counts its requests."""
+    """A bucket that counts its requests and remembers lost swaps."""
 
     def __init__(self, index: Index) -> None:
-        """Start at nothing."""
+        """Start at zero."""
         super().__init__(index)
         self.requests = 0
         self.lost: list[str] = []
         self._counting = threading.Lock()
 
     def perform(self, request: Request) -> Any:
-        """Carry out one request."""
+        """Carry out and count one request."""
         reply = super().perform(request)
         with self._counting:
             self.requests += 1
@@ -43,7 +43,7 @@ class Counting(Bucket):
 
 
 def publish_one(root: Path, barrier: Barrier) -> None:
-    """Publish one repository, when all are ready."""
+    """Publish one repository once all processes are ready."""
     index, project = load(root)
     files = read_release(sorted((root / "dist").iterdir()), project.name, project.version)
     bucket = Counting(index)

@@ -1,7 +1,7 @@
 """Run s3index and kill it at one of its PUTs: `python dying.py before|after NUMBER ARGUMENT…`.
 
-SIGKILL, from inside: nothing gets a chance to tidy up, and what other threads have under way is
-torn off wherever it is.
+It sends itself SIGKILL, so nothing can clean up, and the requests of other threads are cut off
+wherever they are.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""A client's command that has to fail, and what it says then."""
+"""Check that a client's command fails, and return its message."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def fails(command: Callable[..., str], *arguments: object) -> str:
-    """Run a client in a way that has to end in failure; return what it printed, unwrapped."""
+    """Run a client's command that must fail; return its output, unwrapped."""
     with pytest.raises(AssertionError, match=r"ended with [1-9]") as failure:
         command(*arguments)
     return " ".join(str(failure.value).split())

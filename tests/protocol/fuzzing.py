@@ -1,8 +1,8 @@
-"""Feed the publisher what somebody else made: `python fuzzing.py documents|bucket|archives CASES`.
+"""Feed the publisher foreign data: `python fuzzing.py documents|bucket|archives CASES`.
 
-Whatever comes in, a command ends with a result or with Refused. Prints a line of JSON: how many
-cases there were, the most memory that was used, in megabytes, and what was opened for writing
-outside the temporary folder. An error that is neither is raised, with the case that led to it.
+Whatever the data, a command must end with a result or with Refused. Any other error is raised, with
+the case that led to it. Prints a line of JSON: the number of cases, the peak memory in megabytes,
+and the paths outside the temporary folder that were opened for writing.
 """
 
 import io
@@ -45,11 +45,11 @@ cases = 0
 
 
 def watch(event: str, arguments: tuple[Any, ...]) -> None:
-    """Write down what is written outside the temporary folder."""
+    """Record writes outside the temporary folder."""
     writes = event in ("os.mkdir", "os.rename", "os.remove", "os.symlink", "os.truncate")
     if event == "open" and isinstance(arguments[0], str):
         writes = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-    # A path beside a folder's descriptor is shutil.rmtree's, of a temporary folder.
+    # Only shutil.rmtree of a temporary folder passes a path with a folder's descriptor.
     last = arguments[-1] if event not in ("open", "os.truncate") and arguments else -1
     if writes and not (isinstance(last, int) and last >= 0):
         path = str(Path(os.fsdecode(arguments[0])).absolute())
@@ -87,7 +87,7 @@ flips = st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(max_size=4)), max_
 
 
 def edited(document: Any, place: list[int], how: str, value: object) -> Any:
-    """Return a document with something else at a place."""
+    """Return a copy of a document that is changed in one place."""
     if not place or not isinstance(document, dict | list) or not document:
         return value
     keys = list(document) if isinstance(document, dict) else list(range(len(document)))
@@ -105,7 +105,7 @@ def edited(document: Any, place: list[int], how: str, value: object) -> Any:
 
 
 def mutated(body: bytes, changes: list[tuple[list[int], str, object]]) -> bytes:
-    """Return other JSON, or other text with the same kind of comment."""
+    """Return changed JSON, or other text with changed JSON in its serials comment."""
     if not body.startswith(b"{"):
         _, _, serials = body.rpartition(b"serials ")
         made, end = json.JSONDecoder().raw_decode(serials.decode())
@@ -120,7 +120,7 @@ def mutated(body: bytes, changes: list[tuple[list[int], str, object]]) -> bytes:
 
 
 def flipped(body: bytes, changes: list[tuple[int, bytes]]) -> bytes:
-    """Return a body with other bytes in it; an empty change cuts it off."""
+    """Return a body with some bytes replaced; an empty change truncates it."""
     changed = bytearray(body)
     for place, new in changes:
         at = place % (len(changed) + 1)
@@ -171,7 +171,7 @@ puts = st.lists(st.one_of(own, own, st.tuples(keys, bodies)), min_size=1, max_si
 
 
 def documents(body: bytes, text: str) -> None:
-    """Read one body as everything that is read, and write what was understood."""
+    """Parse one body as each kind of object, and write what was parsed."""
     key = "packages/devtools/acme-common/"
     with suppress(Refused):
         page = pages.parse_project(body, key, "acme-common")
@@ -195,7 +195,7 @@ def documents(body: bytes, text: str) -> None:
 
 
 def in_bucket(found: list[tuple[str, bytes]]) -> None:
-    """Run every command on a bucket with objects of somebody else's."""
+    """Run every command on a bucket with foreign objects."""
     hostile = MemoryBucket(OBJECTS | dict(found))
     for protocol in (
         verify(INDEX),
@@ -256,7 +256,7 @@ archives = st.lists(st.tuples(members, contents), min_size=1, max_size=4)
 
 
 def zipped(found: list[tuple[str, bytes]], method: int) -> bytes:
-    """Return a zip file of members; some names cannot be written."""
+    """Return a zip file of members, except those with names that cannot be written."""
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", method) as archive:
         for name, content in found:
@@ -266,7 +266,7 @@ def zipped(found: list[tuple[str, bytes]], method: int) -> bytes:
 
 
 def tarred(found: list[tuple[str, bytes]], kind: bytes, pax: dict[str, str]) -> bytes:
-    """Return a tar file of members, of a kind that they need not be, with extended headers."""
+    """Return a tar file of members of an arbitrary type, with extended headers."""
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
         for name, content in found:
@@ -301,7 +301,7 @@ files = st.one_of(
 
 
 def distribution(found: tuple[Path, bytes]) -> None:
-    """Read a file; what is taken can be published, and its page can be read."""
+    """Read a file; if it is accepted, it can be published, and verify finds nothing."""
     path, body = found
     path.write_bytes(body)
     with suppress(Refused):
@@ -311,14 +311,14 @@ def distribution(found: tuple[Path, bytes]) -> None:
         protocol = publish([taken], INDEX, claim([taken]))
         carry_out(protocol, bucket.perform)
         assert carry_out(verify(INDEX), bucket.perform).findings == []
-    # repair reads a wheel of somebody else's for its core metadata.
+    # repair reads core metadata from foreign wheels.
     hostile = MemoryBucket(OBJECTS | {f"packages/devtools/acme-common/{path.name}": body})
     hostile.delete("packages/devtools/acme-common/acme_common-0.1.0-py3-none-any.whl.metadata")
     carry_out(repair(INDEX), hostile.perform)
 
 
 def bombs() -> None:
-    """Read archives of a few kilobytes that are gigabytes of core metadata, headers or memory."""
+    """Check that archives of a few kilobytes with gigabytes of metadata or headers are refused."""
     zeros = bytes(1 << 20)
     with (
         zipfile.ZipFile(WHEEL, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -338,7 +338,7 @@ def bombs() -> None:
 
 
 def refused(path: Path) -> None:
-    """Check that a file is not taken."""
+    """Check that a file is refused."""
     try:
         read(path)
     except Refused:
@@ -357,7 +357,7 @@ def main() -> None:
     """Run the cases."""
     global cases
     check, strategies = WHAT[sys.argv[1]]
-    # Rendering takes 30 ms: the same pages are rendered once, but few are remembered.
+    # Rendering takes 30 ms, so rendered pages are cached, but only a few of them.
     for name in ("_render_project", "_render_team"):
         setattr(schedules, name, lru_cache(200)(getattr(schedules, name).__wrapped__))
     site.project_site, site.team_site = schedules._cached_project_site, schedules._cached_team_site
@@ -365,13 +365,13 @@ def main() -> None:
     def count(arguments: tuple[Any, ...]) -> None:
         global cases
         if cases == 0:
-            # hypothesis needs 200 MB for its table of characters: the peak is counted from here.
+            # hypothesis needs 200 MB for its table of characters: measure the peak from here.
             Path("/proc/self/clear_refs").write_text("5")
         cases += 1
         check(*arguments)
 
     set_hypothesis_home_dir(FOLDER)
-    warnings.simplefilter("ignore")  # zipfile's, of names that come twice
+    warnings.simplefilter("ignore")  # zipfile's, about duplicate names
     sys.addaudithook(watch)
     quiet = settings(
         max_examples=CASES,
@@ -384,7 +384,7 @@ def main() -> None:
     quiet(given(st.tuples(*strategies))(count))()
     if sys.argv[1] == "archives":
         bombs()
-    # What getrusage says includes the process that started this one.
+    # getrusage would include the process that started this one.
     [peak] = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     memory = int(peak) // 1024
     print(json.dumps({"cases": cases, "memory": memory, "outside": sorted(outside)}))

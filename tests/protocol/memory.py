@@ -1,10 +1,10 @@
 """S3's object semantics in memory.
 
-A proof by interleavings runs thousands of schedules, and each of them takes a hundred requests.
-Over HTTP that is hours; here it is seconds. What S3 promises is little enough to write down:
-every request is atomic and sees all earlier ones, `If-None-Match: *` creates, `If-Match` swaps
-by an ETag that is the content's MD5 (so the same content has the same ETag again), keys are
-opaque and listed in order. `test_memory` holds this against the real client and a real server.
+This stands in for S3 because the interleaving tests run thousands of schedules of a hundred
+requests each: hours over HTTP, seconds in memory. S3's guarantees are few: every request is atomic
+and sees all earlier ones; `If-None-Match: *` only creates; `If-Match` swaps by an ETag that is the
+content's MD5, so it recurs with the content; keys are opaque and listed in order. `test_memory`
+compares this with the real client and a real server.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ from s3index.steps import (
 
 @dataclass(frozen=True)
 class Overwrite(Put):
-    """A PUT without a condition. The publisher has no such request; broken ones here have."""
+    """A PUT without a condition, which only the tests' broken publishers send."""
 
 
 class MemoryBucket:
     """A bucket that carries out the requests of `s3index.steps`, one at a time."""
 
     def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
-        """Hold `objects` from the start, or nothing."""
+        """Start with `objects`, or empty."""
         self._objects = dict(objects or {})
 
     @property

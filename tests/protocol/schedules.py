@@ -1,8 +1,8 @@
-"""A scheduler for publishers, and a watch over what must hold at each of their steps.
+"""A scheduler for publishers, and a watch that checks the invariants after each of their steps.
 
 Publishers are protocols: each yields a batch of requests and waits for all replies. A schedule
-carries the requests of several publishers out one at a time, in an order drawn from a seeded
-generator. After each, the watch looks at the object that may have changed.
+carries out the requests of several publishers one at a time, in an order drawn from a seeded
+generator. After each request, the watch checks the object that may have changed.
 """
 
 import atexit
@@ -45,18 +45,18 @@ INDEX = Index(
 """Settings for the bucket in memory."""
 
 ORGANIZATION = (f"{LIST}constraints.txt", CATALOGUE, FEED)
-"""What is derived from the organisation's list."""
+"""The objects derived from the organisation's list."""
 
 
 class Violation(Exception):
-    """Something happened that must not happen, whatever the order."""
+    """An invariant that must hold in every order was broken."""
 
 
 @dataclass(frozen=True)
 class Publish:
-    """Publish a version; `body` and `sdist_body` make other bytes of it.
+    """Publish a version; `body` and `sdist_body` change the bytes of its files.
 
-    `team` is the scenario's own unless it is named; `by` is who publishes.
+    `team` defaults to the scenario's own; `by` is the publisher's name.
     """
 
     version: str
@@ -68,24 +68,24 @@ class Publish:
     by: str = "somebody"
 
     def files(self) -> list[Distribution]:
-        """Return the release's files, made once."""
+        """Return the release's files, built only once."""
         bodies = {"wheel": self.body, "sdist": self.sdist_body or self.body}
         return [built(kind, self.project, self.version, bodies[kind]) for kind in self.kinds]
 
     def start(self, index: Index) -> Steps[int]:
-        """Return the protocol, not started."""
+        """Return the protocol without starting it."""
         files = self.files()
         return publish.publish(files, replace(index, team=self.team), claim(files, self.by))
 
     def done(self, page: ProjectPage) -> bool:
-        """Tell whether a project page shows that this has been done."""
+        """Return whether a project page shows this action as done."""
         listed = {file.filename: file.digest for file in page.files}
         return all(listed.get(file.filename) == file.sha256 for file in self.files())
 
 
 @dataclass(frozen=True)
 class Import:
-    """Import releases as another index had them, all at once; `yanked` says which were yanked."""
+    """Import another index's releases in one run; `yanked` lists the yanked versions."""
 
     releases: tuple[Publish, ...]
     yanked: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Import:
 
     @property
     def version(self) -> str:
-        """Return the first of the versions."""
+        """Return the first version."""
         return self.releases[0].version
 
     def files(self) -> list[Distribution]:
@@ -102,7 +102,7 @@ class Import:
         return [file for release in self.releases for file in release.files()]
 
     def start(self, index: Index) -> Steps[int]:
-        """Return the protocol, not started."""
+        """Return the protocol without starting it."""
         found = []
         for release in self.releases:
             files = release.files()
@@ -112,14 +112,14 @@ class Import:
         return publish.import_releases(found, replace(index, team=self.team))
 
     def done(self, page: ProjectPage) -> bool:
-        """Tell whether a project page shows that this has been done."""
+        """Return whether a project page shows this action as done."""
         listed = {file.filename: file.digest for file in page.files}
         return all(listed.get(file.filename) == file.sha256 for file in self.files())
 
 
 @dataclass(frozen=True)
 class Yank:
-    """Yank a version, or take it back with `yanked` False."""
+    """Yank a version, or unyank it if `yanked` is False."""
 
     version: str
     project: str = "acme-common"
@@ -127,16 +127,16 @@ class Yank:
     team: str = INDEX.team
 
     def files(self) -> list[Distribution]:
-        """Return the files that this brings: none."""
+        """Return the files that this adds: none."""
         return []
 
     def start(self, index: Index) -> Steps[bool]:
-        """Return the protocol, not started."""
+        """Return the protocol without starting it."""
         team = replace(index, team=self.team)
         return publish.yank(team, self.project, Version(self.version), self.yanked)
 
     def done(self, page: ProjectPage) -> bool:
-        """Tell whether a project page shows that this has been done."""
+        """Return whether a project page shows this action as done."""
         files = page.release(Version(self.version))
         return bool(files) and all(file.yanked == self.yanked for file in files)
 
@@ -149,15 +149,15 @@ class Repair:
     team: str = INDEX.team
 
     def files(self) -> list[Distribution]:
-        """Return the files that this brings: none."""
+        """Return the files that this adds: none."""
         return []
 
     def start(self, index: Index) -> Steps[list[str]]:
-        """Return the protocol, not started."""
+        """Return the protocol without starting it."""
         return repair.repair(replace(index, team=self.team))
 
     def done(self, page: ProjectPage) -> bool:
-        """Return True: a page does not show that it was repaired."""
+        """Return True: a page does not show whether it was repaired."""
         return bool(page)
 
 
@@ -169,14 +169,14 @@ atexit.register(_folder.cleanup)
 
 @cache
 def built(kind: str, project: str, version: str, body: str) -> Distribution:
-    """Build a wheel or an sdist, once in a process."""
+    """Build a wheel or an sdist, once per process."""
     folder = Path(_folder.name) / sha256(body.encode()).hexdigest()[:12]
     folder.mkdir(exist_ok=True)
     return read((wheel if kind == "wheel" else sdist)(folder, project, version, body=body))
 
 
 def cache_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the publisher render the same pages once in a process: dumb-pypi takes 30 ms."""
+    """Cache rendered pages in this process, because dumb-pypi takes 30 ms."""
     monkeypatch.setattr(site, "project_site", _cached_project_site)
     monkeypatch.setattr(site, "team_site", _cached_team_site)
 
@@ -205,7 +205,7 @@ def _render_team(records: tuple[Record, ...], index: Index) -> dict[str, bytes]:
 
 
 def carry_out(protocol: Steps[Any], perform: Perform) -> Any:
-    """Run one protocol undisturbed; return its result."""
+    """Run one protocol alone; return its result."""
     try:
         batch = next(protocol)
         while True:
@@ -215,7 +215,7 @@ def carry_out(protocol: Steps[Any], perform: Perform) -> Any:
 
 
 def round_trips(protocol: Steps[Any], perform: Perform) -> list[Sequence[Request]]:
-    """Run one protocol undisturbed; return what it asked in each round trip."""
+    """Run one protocol alone; return the requests of each round trip."""
     batches = []
     try:
         batch = next(protocol)
@@ -232,10 +232,10 @@ Owned = tuple[str, str]
 
 @dataclass
 class Watch:
-    """Looks at each object that changes; raises Violation where something went wrong.
+    """Checks each object that changes; raises Violation if an invariant is broken.
 
-    Keeps every state that each project page has had: a derived object is right if it is what
-    some states of the pages give, and goes forward if those states do.
+    Keeps every state of each project page: a derived object is correct if it results from some
+    states of the pages, and goes forward if those states do.
     """
 
     index: Index
@@ -244,16 +244,16 @@ class Watch:
     digests: dict[str, str] = field(default_factory=dict)
     states: dict[Owned, dict[int, ProjectPage]] = field(default_factory=lambda: defaultdict(dict))
     claims: dict[str, dict[str, File]] = field(default_factory=dict)
-    """{key of a file: its entry} of each claim, by the claim's key."""
+    """For each claim's key: {key of a file: its entry}."""
 
     def __post_init__(self) -> None:
-        """Take what is in the bucket as given."""
+        """Take the bucket's objects as given."""
         for prefix in ("packages/", LIST, "dumb-pypi/"):
             for key in self.perform(List(prefix)):
                 self._take(key, self.perform(Get(key)).body)
 
     def saw(self, request: Request) -> bool:
-        """Look at what a request did; return whether it changed the bucket."""
+        """Check what a request did; return whether it changed the bucket."""
         if not isinstance(request, Put):
             return False
         key = request.key
@@ -276,7 +276,7 @@ class Watch:
         return True
 
     def all_agree(self) -> None:
-        """Check, when all are done, that every object is what the pages give."""
+        """Check, after all are done, that every derived object matches the pages."""
         expected: dict[str, bytes] = {}
         read = self.newest()
         for team in {team for team, _ in read}:
@@ -294,11 +294,11 @@ class Watch:
                 raise Violation(f"{key} is not what the pages give")
 
     def newest(self) -> dict[Owned, ProjectPage]:
-        """Return each project's page."""
+        """Return the newest state of each project's page."""
         return {path: states[max(states)] for path, states in self.states.items()}
 
     def owner(self, project: str) -> str | None:
-        """Return the team that a name belongs to."""
+        """Return the team that owns a name, if any."""
         key = f"{LIST}{project}/"
         return pages.owner(self.objects[key], key) if key in self.objects else None
 
@@ -349,7 +349,7 @@ class Watch:
             raise Violation(f"{key} is not what the pages with its serials give")
 
     def _serials(self, key: str, body: bytes | None) -> dict[Owned, int]:
-        """Return the serials of the pages that an object says it was made from."""
+        """Return the serials of the pages that an object was made from, as it records them."""
         if body is None or ("/simple/" in key and key.endswith("/index.html")):
             return {}
         team = key.split("/")[1]
@@ -372,12 +372,12 @@ class Watch:
         return {(team, name): serial for name, serial in found.items()}
 
     def _derived(self, key: str, serials: Mapping[Owned, int]) -> bytes | None:
-        """Return what the pages had to say when they had these serials."""
+        """Return the object as derived from the pages with these serials."""
         if key.endswith("/index.html") and "/simple/" in key:
             return site.MOVED
         team = key.split("/")[1]
         try:
-            # A name is taken before there is a page.
+            # A name is taken before its project page exists.
             read = {
                 path: self.states[path][serial] if serial else pages.new_project(path[1])
                 for path, serial in serials.items()
@@ -418,7 +418,7 @@ class Watch:
 
 
 def _page_path(key: str) -> Owned | None:
-    """Return team and name of a project page, None if the key is of something else."""
+    """Return the team and name of a project page, or None for any other key."""
     found = re.fullmatch(r"packages/([^/]+)/([^/]+)/", key)
     return (found[1], found[2]) if found else None
 
@@ -428,7 +428,7 @@ def _rendered(scope: Scope, index: Index, records: Records) -> dict[str, bytes]:
 
 
 class Died:
-    """The outcome of a publisher that was stopped half-way."""
+    """The outcome of a publisher that died half-way."""
 
 
 Outcome = int | list[str] | Refused | Died
@@ -442,11 +442,11 @@ class _Publisher:
     outcome: Outcome | None = None
 
     def pending(self) -> list[int]:
-        """Return the places in the batch of what is not answered yet."""
+        """Return the places of the batch's unanswered requests."""
         return [place for place in range(len(self.batch)) if place not in self.replies]
 
     def advance(self) -> None:
-        """Hand over the replies, and take the next batch."""
+        """Send the replies and take the next batch."""
         replies = [self.replies[place] for place in range(len(self.batch))] if self.batch else None
         self.batch, self.replies = (), {}
         try:
@@ -458,17 +458,17 @@ class _Publisher:
 
 
 Trace = list[tuple[int, Request, bool]]
-"""What was carried out: whose request, which, and whether it changed the bucket."""
+"""For each request: the publisher's number, the request, whether it changed the bucket."""
 
 
 @dataclass(frozen=True)
 class Accidents:
-    """How often something goes wrong that is nobody's mistake, as shares of the requests."""
+    """Rates of failures that no publisher causes, as shares of the requests."""
 
     conflict: float = 0
-    """S3 answers 409 to a PUT though nobody else has written."""
+    """S3 answers a PUT with 409 although nobody else has written."""
     lost_reply: float = 0
-    """The answer to a PUT is lost, so that the client sends it again."""
+    """The response to a PUT is lost, so the client sends it again."""
     death: float = 0
     """The publisher dies after the request."""
 
@@ -480,10 +480,10 @@ def interleave(
     rng: random.Random,
     accidents: Accidents,
 ) -> tuple[list[Outcome], Trace]:
-    """Run protocols request by request in an order drawn from `rng`; return their outcomes.
+    """Run protocols request by request in an order drawn from `rng`; return outcomes and trace.
 
-    One draw decides what kind of schedule it is, from taking turns at each request to letting
-    each publisher run for a long time.
+    One draw sets the kind of schedule, from switching publishers at each request to letting each
+    run for a long time.
     """
     publishers = [_Publisher(protocol) for protocol in protocols]
     for publisher in publishers:
@@ -521,10 +521,10 @@ Shape = frozenset[tuple[str, tuple[Any, ...]]]
 
 
 def shape(trace: Trace) -> Shape:
-    """Return what tells schedules apart: for each object, who read it between which writes.
+    """Return what distinguishes schedules: for each object, who read it between which writes.
 
-    Two orders of the same requests that differ only in how requests to different objects, or
-    reads of the same, follow each other have the same shape: nobody could tell them apart.
+    Two orders of the same requests have the same shape if they differ only in the order of
+    requests to different objects, or of reads of one object: no publisher can tell them apart.
     """
     touched = {request.key for _, request, _ in trace if not isinstance(request, List)}
     story: dict[str, list[Any]] = defaultdict(lambda: [()])

@@ -1,8 +1,8 @@
-"""A stand-in for S3 on loopback: it answers as AWS does where moto's server cannot.
+"""A stand-in for S3 on loopback that answers as AWS does where moto's server cannot.
 
-moto knows no expired tokens, no other regions, no throttling, verifies no checksums and loses no
-answers. Bodies, headers and status of what is answered here are those of AWS's documentation
-(Amazon S3 API Reference, "Error responses"). Everything else goes on to moto's server.
+moto has no expired tokens, other regions or throttling, verifies no checksums and loses no
+responses. Statuses, headers and bodies here are those of AWS's documentation (Amazon S3 API
+Reference, "Error responses"). All other requests are forwarded to moto's server.
 """
 
 import sys
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came in."""
+    """A request as received."""
 
     method: str
     key: str
@@ -31,7 +31,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer; `status` 0 hangs up instead."""
+    """A response; `status` 0 closes the connection instead."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -39,11 +39,11 @@ class Answer:
 
 
 Rule = Callable[[Seen], Answer | None]
-"""Returns an answer, or None for what goes on to moto."""
+"""Returns a response, or None to forward the request to moto."""
 
 
 def error(status: int, code: str, message: str, more: str = "", **headers: str) -> Answer:
-    """Return an error as S3 writes it."""
+    """Return an error response in S3's format."""
     body = f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>"
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(
@@ -55,13 +55,13 @@ def error(status: int, code: str, message: str, more: str = "", **headers: str) 
 
 @dataclass
 class StandIn:
-    """A running stand-in: its address, and what it has seen."""
+    """A running stand-in: its address and the requests it received."""
 
     url: str
     seen: list[Seen] = field(default_factory=list)
 
     def puts(self) -> list[str]:
-        """Return the keys of the PUTs that came in."""
+        """Return the keys of the received PUTs."""
         return [seen.key for seen in self.seen if seen.method == "PUT"]
 
 
@@ -69,14 +69,14 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that died, as tests let them."""
+        """Ignore clients that died: tests kill them."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 @contextmanager
 def standing_in(rule: Rule, upstream: str) -> Iterator[StandIn]:
-    """Run a stand-in that follows a rule, and passes the rest on to `upstream`."""
+    """Run a stand-in that applies a rule and forwards all other requests to `upstream`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -102,11 +102,11 @@ def standing_in(rule: Rule, upstream: str) -> Iterator[StandIn]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
-            # A body that is shorter than its headers say was cut off.
+            # A body shorter than its headers say is cut off: close the connection.
             said = int(answer.headers.get("Content-Length", len(answer.body)))
             self.close_connection = self.command != "HEAD" and said > len(answer.body)
 
-        # The names that http.server asks for.
+        # http.server looks up these names.
         do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815
 
     server = _Server(("127.0.0.1", 0), Handler)
@@ -122,7 +122,7 @@ def standing_in(rule: Rule, upstream: str) -> Iterator[StandIn]:
 
 
 def forward(upstream: str, path: str, seen: Seen) -> Answer:
-    """Send a request on, and return the answer."""
+    """Forward a request and return the response."""
     connection = HTTPConnection(urlsplit(upstream).netloc)
     headers = {name: value for name, value in seen.headers.items() if name != "Expect"}
     connection.request(seen.method, path, seen.body, headers)
@@ -135,7 +135,7 @@ def forward(upstream: str, path: str, seen: Seen) -> Answer:
 
 
 def verifies_checksums(seen: Seen) -> Answer | None:
-    """Refuse a PUT whose body is not what its checksum says, as AWS does and moto does not."""
+    """Refuse a PUT whose body does not match its checksum, as AWS does and moto does not."""
     digest = b64encode(sha256(seen.body).digest()).decode()
     if seen.method == "PUT" and seen.headers.get("x-amz-checksum-sha256", digest) != digest:
         return error(400, "BadDigest", "The SHA256 you specified did not match what we received.")

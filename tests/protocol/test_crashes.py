@@ -1,8 +1,8 @@
-"""Publishers that die at every place where they can.
+"""A publisher may die at any PUT: consumers see a consistent index, and a second run finishes.
 
-A protocol changes the bucket only by PUTs, and those of one batch are under way together: so it
-can die with any of them done and the others not. Each of these states is made, in the bucket in
-memory; some are made by killing a real process. To add a protocol, add a line to CASES.
+A protocol changes the bucket only by PUTs, and sends those of one batch concurrently, so it can die
+with any subset of them done. The tests create each of these states in the bucket in memory, and
+some by killing a real process. To add a protocol, add a line to CASES.
 """
 
 import json
@@ -45,7 +45,7 @@ Objects = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Case:
-    """A protocol, what was done before it, and the objects that somebody has lost since."""
+    """A protocol, the actions before it, and a pattern of the objects lost since."""
 
     name: str
     before: tuple[Action, ...]
@@ -76,7 +76,7 @@ def quick_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prepared(case: Case) -> Objects:
-    """Return what is in the bucket when a case's protocol starts."""
+    """Return the bucket's objects when a case's protocol starts."""
     bucket = MemoryBucket()
     for action in case.before:
         carry_out(action.start(INDEX), bucket.perform)
@@ -84,16 +84,16 @@ def prepared(case: Case) -> Objects:
 
 
 def ended(objects: Objects, protocol: Steps[Any]) -> Objects:
-    """Return what a protocol that nobody disturbs makes of the objects in a bucket."""
+    """Return the objects that a protocol leaves in a bucket if it runs undisturbed."""
     bucket = MemoryBucket(objects)
     carry_out(protocol, bucket.perform)
     return bucket.objects
 
 
 def crashes(objects: Objects, protocol: Steps[Any], choice: "Choice") -> Iterator[Objects]:
-    """Yield the states in which a protocol leaves the bucket if it dies.
+    """Yield the states in which a dying protocol can leave the bucket.
 
-    `choice` yields, for the PUTs of a batch, those that were done.
+    `choice` yields, for the PUTs of a batch, the subsets that were done.
     """
     bucket = MemoryBucket(objects)
     try:
@@ -111,19 +111,19 @@ def crashes(objects: Objects, protocol: Steps[Any], choice: "Choice") -> Iterato
 
 
 def subsets(puts: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    """Yield every choice: 4,096 of the twelve objects that follow from a page."""
+    """Yield every subset: 4,096 for the twelve objects derived from a page."""
     for size in range(len(puts) + 1):
         yield from combinations(puts, size)
 
 
 def few(puts: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    """Yield what shows most mistakes: none, one, two, all but one, or all of the PUTs."""
+    """Yield the subsets that reveal most mistakes: none, one, two, all but one, all."""
     for size in sorted({0, 1, 2, len(puts) - 1, len(puts)} & set(range(len(puts) + 1))):
         yield from combinations(puts, size)
 
 
 def prefixes(puts: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    """Yield the choices of a publisher that does one after another."""
+    """Yield the subsets for a publisher that sends one PUT after another."""
     for size in range(len(puts) + 1):
         yield puts[:size]
 
@@ -135,7 +135,7 @@ every_choice = pytest.mark.parametrize(
 
 
 def check_consumers(state: Objects, before: Objects, after: Objects) -> None:
-    """Check that consumers find what they found before, and nothing that is not whole."""
+    """Check that consumers find everything they found before, and nothing incomplete."""
     assert broken_links(state, INDEX.url) == []
     had, has, will = (
         offered(each, INDEX.team) | offered(each, "data") for each in (before, state, after)
@@ -143,7 +143,7 @@ def check_consumers(state: Objects, before: Objects, after: Objects) -> None:
     assert had.keys() <= has.keys()
     for key, file in has.items():
         assert file in (had.get(key), will[key])
-    # A page is swapped at once: from each, everything that is new or nothing.
+    # A page is swapped at once: each shows all of its new files or none.
     for folder in {key.rpartition("/")[0] for key in has}:
         states = [
             {key: file for key, file in each.items() if key.rpartition("/")[0] == folder}
@@ -207,7 +207,7 @@ def test_another_build_after_dying(before: tuple[Action, ...]) -> None:
         won += first is another
         bucket = MemoryBucket(state)
         if first is ours:
-            # What is claimed is not another's, and it is said whose it is. Nothing is written.
+            # The other build is refused, told who has the claim, and writes nothing.
             with pytest.raises(Refused, match=BY_ANOTHER) as told:
                 carry_out(another.start(INDEX), bucket.perform)
             assert bucket.objects == state
@@ -223,18 +223,18 @@ def test_another_build_after_dying(before: tuple[Action, ...]) -> None:
 
 
 def timeless(objects: Objects, library: Library) -> dict[str, str]:
-    """Return the bucket's objects without what differs from one run to the next."""
+    """Return the bucket's objects without the parts that differ between runs."""
     found = {}
     for key, body in objects.items():
         text = re.sub(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\dZ?", "TIME", body.decode("latin-1"))
-        # The changelog is in the order of the uploads, which may fall into two seconds.
+        # The changelog is in upload order, and uploads may fall into different seconds.
         lines = sorted(text.splitlines()) if "/changelog/" in key else [text]
         found[key] = "\n".join(lines).replace(library.index.bucket, "BUCKET")
     return found
 
 
 def download(index: Index, requirement: str, into: Path) -> list[str]:
-    """Let real pip take a project from the organisation's index; return what it took."""
+    """Download a project from the organisation's index with real pip; return the filenames."""
     into.mkdir()
     run(
         python("pip", "download", "--no-deps", "--index-url", index.address(LIST), requirement),
@@ -244,7 +244,7 @@ def download(index: Index, requirement: str, into: Path) -> list[str]:
 
 
 KILLS = [("before", 1), ("after", 1), ("before", 3), ("before", 5), ("after", 5), ("after", 8)]
-"""Of the PUTs of a release, the first is its claim, three are files, the fifth is its page."""
+"""The first PUT of a release is its claim, the next three are files, the fifth is its page."""
 
 
 @pytest.mark.full
@@ -274,7 +274,7 @@ def test_a_killed_process(
     listed = number > 5 or (when, number) == ("after", 5)
     assert page["versions"] == (["0.1.0", "0.2.0"] if listed else ["0.1.0"])
     assert broken_links(stored, killed.index.url) == []
-    # The page is the release; clients ask the organisation's copy of it, which comes after it.
+    # The page is the release; clients read the organisation's copy, which is written later.
     copied = (
         "0.2.0" in json.loads(stored[killed.index.organization_page("acme-common")])["versions"]
     )

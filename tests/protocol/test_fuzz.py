@@ -1,7 +1,7 @@
-"""Whatever is in the bucket or in dist/, a command ends with a result or with a line that says why.
+"""Whatever is in the bucket or in dist/, a command ends with a result or a one-line reason.
 
-More than 20,000 cases of documents, buckets and archives, in processes of their own: what one of
-them writes outside its temporary folder, and the memory that it takes, is measured there.
+More than 20,000 cases of documents, buckets and archives run in processes of their own, which
+measure their memory and their writes outside the temporary folder.
 """
 
 import json

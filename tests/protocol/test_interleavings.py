@@ -1,7 +1,7 @@
-"""Publishers at the same time, request by request, in every kind of order.
+"""Concurrent publishers keep every invariant, whatever the order of their requests.
 
-In the bucket in memory for most, and for some against a real server over HTTP. The last tests
-show that the harness notices publishers that are broken.
+Most schedules run on the bucket in memory, some against a real server over HTTP. The last tests
+show that the harness detects broken publishers.
 """
 
 import random
@@ -51,7 +51,7 @@ PAGE = INDEX.project_page("acme-common")
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is done one after another first, and then all at once."""
+    """Actions that run one after another first, and actions that then run concurrently."""
 
     name: str
     before: tuple[Action, ...]
@@ -155,13 +155,13 @@ KINDS = (
 
 
 def prepare(scenario: Scenario, perform: Perform, index: Index) -> None:
-    """Do what comes before a scenario's publishers start."""
+    """Carry out the actions that precede a scenario's concurrent ones."""
     for action in scenario.before:
         carry_out(action.start(index), perform)
 
 
 def run(scenario: Scenario, seed: int, perform: Perform, index: Index) -> Shape:
-    """Run one schedule and check everything; raise Violation if something does not hold."""
+    """Run one schedule and check all invariants; raise Violation if one does not hold."""
     watch = Watch(index, perform)
     rng = random.Random(f"{scenario.name} {seed}")
     outcomes, trace = run_watched(scenario.at_once, watch, rng, KINDS[seed % len(KINDS)])
@@ -175,7 +175,7 @@ Outcomes = list[tuple[Action, Outcome]]
 def run_watched(
     actions: Sequence[Action], watch: Watch, rng: random.Random, accidents: Accidents
 ) -> tuple[Outcomes, Trace]:
-    """Run publishers at once, then each of those that died once more; return what came of each."""
+    """Run publishers concurrently, then rerun those that died; return outcomes and trace."""
 
     def start(actions: Sequence[Action], accidents: Accidents) -> tuple[list[Outcome], Trace]:
         protocols = [action.start(watch.index) for action in actions]
@@ -191,7 +191,7 @@ def run_watched(
 
 
 def refusable(action: Action, refused: Refused, actions: list[Action], watch: Watch) -> bool:
-    """Tell whether what an action was refused for is true, by what others did."""
+    """Return whether the actions of others justify a refusal and its message."""
     if isinstance(action, Import):
         return any(refusable(each, refused, actions, watch) for each in released(action))
     if not isinstance(action, Publish):
@@ -214,9 +214,9 @@ def refusable(action: Action, refused: Refused, actions: list[Action], watch: Wa
         )
     others = [each for each in same if {file.sha256 for file in each.files()} not in (mine, set())]
     if "was claimed" in str(refused):
-        # What is said of the claim is what the claim says.
+        # The message matches the claim.
         key = replace(watch.index, team=owner).claim(action.project, version)
-        # An import names each release that it cannot have in a line.
+        # An import has one line for each release that it cannot have.
         return bool(others) and all(
             "Nothing was imported" in str(refused)
             or f"{file.filename} {file.digest}" in str(refused)
@@ -227,14 +227,14 @@ def refusable(action: Action, refused: Refused, actions: list[Action], watch: Wa
 
 
 def released(action: Action) -> list[Action]:
-    """Return an action, or the releases of an import."""
+    """Return the releases of an import, or else the action itself."""
     if isinstance(action, Import):
         return [replace(each, team=action.team) for each in action.releases]
     return [action]
 
 
 def check_end(outcomes: Outcomes, watch: Watch) -> None:
-    """Check what has been left: what succeeded is there, what was refused is not."""
+    """Check the final state: successful actions are listed, refused ones are not."""
     watch.all_agree()
     actions = [each for each, _ in outcomes]
     for action, outcome in outcomes:
@@ -246,7 +246,7 @@ def check_end(outcomes: Outcomes, watch: Watch) -> None:
         path = action.team, action.project
         return newest.get(path) or pages.new_project(action.project)
 
-    # A publisher that died may have got as far as the page: then the release is there, and whole.
+    # A publisher that died may have swapped the page: then the release is listed and complete.
     succeeded = [
         action
         for action, outcome in outcomes
@@ -254,7 +254,7 @@ def check_end(outcomes: Outcomes, watch: Watch) -> None:
         or (isinstance(outcome, Died) and action.done(page(action)))
     ]
     for action in succeeded:
-        # A yank may have been taken back since; what is published stays.
+        # A yank may have been undone since; a published release stays.
         states = watch.states[action.team, action.project].values()
         shown = [page(action)] if isinstance(action, Publish | Import) else states
         if isinstance(action, Repair):
@@ -305,12 +305,12 @@ def test_distinct_schedules(
 
 
 def test_a_full_run_has_a_thousand_schedules(pytestconfig: pytest.Config) -> None:
-    # Each scenario runs as many as its share, and fails if it cannot reach it.
+    # Each scenario runs its share of the schedules, and fails if it cannot reach it.
     assert pytestconfig.getoption("schedules") >= 1_000
 
 
 def round_over_http(n: int) -> tuple[Action, ...]:
-    """Return what is done at once in a round of the test below."""
+    """Return the concurrent actions of one round of the test below."""
     this = Publish(f"0.{n}.0")
     return (
         (this, other(f"1.{n}")),
@@ -378,7 +378,7 @@ Mistake = Callable[[Request], Request]
 
 
 def publish_with(mistake: Mistake, start: Start = Publish.start) -> Start:
-    """Return a publisher that makes the requests which `mistake` makes of the right ones."""
+    """Return a publisher that sends every request as `mistake` changes it."""
 
     def broken(action: Publish, index: Index) -> Steps[int]:
         protocol = start(action, index)
@@ -393,7 +393,7 @@ def publish_with(mistake: Mistake, start: Start = Publish.start) -> Start:
 
 
 def overwrites(concerned: Callable[[str], bool]) -> Mistake:
-    """Return the mistake of PUTs without their condition, for the keys that are concerned."""
+    """Return a mistake that drops the condition of PUTs for the concerned keys."""
 
     def mistake(request: Request) -> Request:
         if isinstance(request, Put) and concerned(request.key):
@@ -414,7 +414,7 @@ def is_project_page(key: str) -> bool:
 
 
 def violations(scenario: Scenario) -> list[str]:
-    """Run TRIED schedules; return the violations that were found."""
+    """Run TRIED schedules; return the violations."""
     start = MemoryBucket()
     prepare(scenario, start.perform, INDEX)
     found = []
@@ -427,7 +427,7 @@ def violations(scenario: Scenario) -> list[str]:
 
 
 TRIED = 120
-"""Schedules of a broken publisher: each is found in fewer."""
+"""Schedules to run for a broken publisher; each is detected in fewer."""
 LATER = Scenario("two versions", SOME, (Publish("0.2.0"), Publish("0.3.0")))
 BUILDS = Scenario("two builds", SOME, (NEXT, replace(NEXT, body="x = 1")))
 DERIVED = (
@@ -435,7 +435,7 @@ DERIVED = (
     INDEX.organization_constraints,
     INDEX.organization_page("acme-common"),
 )
-"""Some of what is derived: of the team, of the organisation, and of the project."""
+"""Some derived objects: one each of the team, the organisation and the project."""
 
 
 @pytest.mark.full
@@ -468,7 +468,7 @@ def test_finds_derived_objects_without_a_look_at_serials(monkeypatch: pytest.Mon
 def release_in_order(
     *parts: Callable[[Publish, Index, publish.Prepared], Steps[object]],
 ) -> Start:
-    """Return a publisher that does the parts of a release in the order given."""
+    """Return a publisher that runs the parts of a release in the given order."""
 
     def broken(action: Publish, index: Index) -> Steps[int]:
         files = action.files()

@@ -1,4 +1,4 @@
-"""Sixteen processes at once, over HTTP: nothing is lost, and nobody tries without end."""
+"""Sixteen processes publish at once over HTTP: nothing is lost, and retries are bounded."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ FOLDER = "packages/devtools/acme-common/"
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """Run the server in a process of its own, as the publishers are."""
+    """Run the server in a process of its own, like the publishers."""
     script = str(Path(__file__).parents[1] / "s3server.py")
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     assert process.stdout
@@ -39,9 +39,9 @@ def endpoint() -> Iterator[str]:
 def publish_at_once(
     libraries: Sequence[Library], folder: Path, *, differ: bool = False
 ) -> list[dict[str, Any]]:
-    """Publish from a process for each; return what each said of its requests.
+    """Publish each library from its own process; return the processes' reports.
 
-    With `differ`, each has other bytes.
+    With `differ`, each publishes other bytes.
     """
     roots = []
     for number, library in enumerate(libraries):
@@ -58,18 +58,18 @@ def publish_at_once(
 
 
 def check_retries(said: list[dict[str, Any]]) -> None:
-    """Check that a swap is only ever lost to somebody who has won it, and is done with it."""
+    """Check that a swap is lost only to a publisher that won it and is done with the object."""
     assert len(said) == CROWD
     for each in said:
         assert max(Counter(each["lost"]).values(), default=0) < CROWD
     lost = Counter(key for each in said for key in each["lost"])
     assert max(lost.values(), default=0) <= CROWD * (CROWD - 1) // 2
-    # What is lost is read and tried again, and now and then the page of another project read.
+    # After a lost swap, the object is read and tried again; rarely, another project's page is read.
     assert sum(each["requests"] for each in said) <= CROWD * 32 + 3 * lost.total()
 
 
 def check_index(s3: "S3Client", library: Library, versions: dict[str, list[str]]) -> None:
-    """Check that each project page, and everything made from them, has all of the versions."""
+    """Check that each project page, and everything derived from it, has all versions."""
     stored = objects(s3, library.index)
     for project, expected in versions.items():
         page = json.loads(stored[library.index.project_page(project)])

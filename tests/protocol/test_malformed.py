@@ -1,7 +1,7 @@
-"""What is in the bucket by somebody else's hand: it is that project's finding, and goes no further.
+"""A malformed object is a finding of its own project and affects no other project.
 
-Each case is put into a bucket in memory where two projects were released. The neighbour publishes
-as if nothing was there, nothing is written outside the bucket, and repair mends what it can.
+Each case is written to a bucket in memory that has releases of two projects. The neighbour can
+still publish, nothing is written outside the bucket, and repair mends what it can.
 """
 
 import json
@@ -56,7 +56,7 @@ def repaired(bucket: MemoryBucket) -> list[str]:
 
 
 def pins(bucket: MemoryBucket) -> dict[str, list[str]]:
-    """Return {key: the lines of constraints without what they link to} for both files."""
+    """Return {key: the lines without their links} for both constraints.txt."""
     return {
         key: [
             line.split(" @ ")[0].split("  #")[0]
@@ -129,14 +129,14 @@ def test_a_project_page(bucket: MemoryBucket, case: str) -> None:
     body = malformed(before[COMMON], case)
     bucket.overwrite(COMMON, body)
     assert_own_finding(bucket, COMMON)
-    # Its own team is told which object it is, on lines that can be shown.
+    # Its own team gets a printable message that names the object.
     with pytest.raises(
         Refused, match=rf"^The object '{COMMON}' was not written by this pub"
     ) as told:
         carry_out(Publish("0.2.0").start(INDEX), bucket.perform)
     assert str(told.value).isprintable()
     assert bucket.objects[COMMON] == body
-    # A record of a claim and bytes of a file survive any page.
+    # Claims and files are enough to rebuild any page.
     assert repaired(bucket) == []
     assert verified(bucket) == Report()
     assert json.loads(bucket.objects[COMMON])["files"] == json.loads(before[COMMON])["files"]
@@ -152,7 +152,7 @@ def test_a_claim(bucket: MemoryBucket, case: str) -> None:
     unlisted = MemoryBucket({CLAIM: bucket.objects[CLAIM]})
     with pytest.raises(Refused, match=rf"^The object '{CLAIM}' was not written by this publisher"):
         carry_out(Publish("0.1.0").start(INDEX), unlisted.perform)
-    # What was released stays released, whatever became of its claim.
+    # A release stays listed, whatever happened to its claim.
     before = bucket.objects
     repaired(bucket)
     assert json.loads(bucket.objects[COMMON])["files"] == json.loads(before[COMMON])["files"]
@@ -170,7 +170,7 @@ def test_the_copy_in_the_organisations_namespace(bucket: MemoryBucket, case: str
 
 @pytest.mark.parametrize("damage", ["lost", "replaced", "older"])
 def test_what_is_derived(bucket: MemoryBucket, damage: str) -> None:
-    """Each of the objects alone: verify names it, repair and the next publish bring it back."""
+    """For each object alone: verify names it, and repair and the next publish restore it."""
     older = bucket.objects
     carry_out(Publish("0.2.0").start(INDEX), bucket.perform)
     carry_out(Publish("1.1", "acme-other").start(INDEX), bucket.perform)
@@ -191,7 +191,7 @@ def test_what_is_derived(bucket: MemoryBucket, damage: str) -> None:
         assert repaired(mended) == []
         assert mended.objects == whole
         if damage != "replaced" or key.startswith("dumb-pypi/") or key.endswith(".txt"):
-            # JSON that is not ours stops who needs it; whatever else is wrong, a publish mends it.
+            # Foreign JSON stops the publishers that need it; a publish mends any other damage.
             for project in ("acme-common", "acme-other"):
                 version = "0.2.0" if project == "acme-common" else "1.1"
                 carry_out(Publish(version, project).start(INDEX), hurt.perform)
@@ -228,7 +228,7 @@ def test_one_record_of_a_list(bucket: MemoryBucket, key: str, case: str) -> None
 
 
 def test_core_metadata_that_is_true_is_legal(bucket: MemoryBucket) -> None:
-    """PEP 714: a digest may be unsaid. It is read, kept, and shown by the next publish."""
+    """PEP 714 allows `true` without a digest: it is read, kept, and shown by the next publish."""
     for key in (COMMON, INDEX.team_list, LIST):
         body = bucket.objects[key].decode()
         document = json.loads(body)
@@ -247,7 +247,7 @@ def test_core_metadata_that_is_true_is_legal(bucket: MemoryBucket) -> None:
 
 
 def assert_own_finding(bucket: MemoryBucket, key: str) -> None:
-    """Check that verify names an object and nothing of the neighbour, who publishes."""
+    """Check that verify names an object but nothing of the neighbour, which can still publish."""
     found = verified(bucket).findings
     assert any(finding.startswith(f"{key}: ") for finding in found), found
     assert not [finding for finding in found if finding.startswith(OTHER)]
@@ -276,7 +276,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("path", FOREIGN)
 def test_what_an_administrators_console_makes(bucket: MemoryBucket, path: str) -> None:
-    """A folder is an empty object: no project, whatever it is called."""
+    """A folder is an empty object and never a project, whatever its name."""
     key = f"{INDEX.team_list}{path}"
     before, names = bucket.objects, pins(bucket)
     bucket.overwrite(key, b"" if path.endswith("/") else b"text")
@@ -290,7 +290,7 @@ def test_what_an_administrators_console_makes(bucket: MemoryBucket, path: str) -
 
 
 def test_forged_serials_of_strange_names(bucket: MemoryBucket) -> None:
-    """HTML and constraints say which projects they are made from: only names are believed."""
+    """HTML and constraints record the projects they are made from; only valid names count."""
     strange = json.dumps({"<img src=x onerror=alert(1)>": 3, "New Folder": 2, "../up": 1})
     for key in (INDEX.constraints, INDEX.organization_constraints, INDEX.site("index.html")):
         bucket.overwrite(key, b"# serials " + strange.encode())
@@ -307,7 +307,7 @@ def test_forged_serials_of_strange_names(bucket: MemoryBucket) -> None:
 @pytest.mark.parametrize("serial", [7, pages.HIGHEST // 2, pages.HIGHEST - 1, pages.HIGHEST])
 @pytest.mark.parametrize("where", ["page", "copy", "lists", "constraints"])
 def test_forged_serials_of_ours(bucket: MemoryBucket, serial: int, where: str) -> None:
-    """They stop one project, until an administrator repairs it: never for good."""
+    """They stop only one project, and only until an administrator repairs it."""
 
     def forge(key: str, change: Callable[[Any], object]) -> None:
         document = json.loads(bucket.objects[key])
@@ -343,13 +343,13 @@ def test_a_folder_that_was_deleted_by_hand(bucket: MemoryBucket) -> None:
         repaired(bucket)
         names = [["acme-common <0", "acme-other"]] * 2
         assert list(pins(bucket).values()) == names
-    # Even the lists may be lost: what was made from them knows the name.
+    # Even the lists may be lost: the objects made from them have the name.
     for key in (INDEX.team_list, LIST):
         bucket.delete(key)
     repaired(bucket)
     assert list(pins(bucket).values()) == names
     assert broken_links(bucket.objects, INDEX.url) == []
-    # The name is the team's, which can release again, and nobody else's.
+    # The name still belongs to the team, and only the team can release again.
     carry_out(Publish("0.2.0").start(INDEX), MemoryBucket(bucket.objects).perform)
     with pytest.raises(Refused, match="belongs to team devtools"):
         carry_out(Publish("9", team="data").start(INDEX), bucket.perform)
@@ -363,7 +363,7 @@ ABANDONED = ("acme_common-0.2.0-py3-none-any.whl", "acme_common-0.2.0.tar.gz")
 def test_uploads_that_were_abandoned(
     bucket: MemoryBucket, tmp_path: Path, claimed: bool, build: str
 ) -> None:
-    """What nobody released is not released by repair, and verify is green with a note."""
+    """Repair does not release abandoned uploads, and verify reports them only in a note."""
     before = bucket.objects
     ours = Publish("0.2.0")
     if claimed:
@@ -385,7 +385,7 @@ def test_uploads_that_were_abandoned(
 
 
 def test_a_claimed_release_that_is_whole_is_listed(bucket: MemoryBucket) -> None:
-    """A publisher died after its files: repair lists what the claim names, with who made it."""
+    """If a publisher died after its files, repair lists the claimed files and their uploader."""
     whole = MemoryBucket(bucket.objects)
     carry_out(Publish("0.2.0", by="octocat").start(INDEX), whole.perform)
     for key, body in whole.objects.items():

@@ -1,4 +1,4 @@
-"""The bucket in memory and the real client with a real server say the same."""
+"""The bucket in memory replies as the real client with a real server does."""
 
 import hashlib
 import tempfile
@@ -85,7 +85,7 @@ def test_the_same_content_has_the_same_etag_again(real: Bucket) -> None:
 
 
 def test_a_wrong_checksum_is_refused() -> None:
-    # moto stores a wrong checksum without a look; AWS answers 400 BadDigest.
+    # moto does not verify checksums; AWS answers 400 BadDigest.
     bucket = MemoryBucket()
     with pytest.raises(Refused, match="BadDigest"):
         bucket.perform(replace(put("a/", b"one"), sha256="0" * 64))

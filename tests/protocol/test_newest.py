@@ -1,4 +1,4 @@
-"""A project's page shows the README of its newest release, and nothing that nobody released."""
+"""A project's page shows the README of its newest release, and nothing that was not released."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_core_metadata_that_nobody_released_is_not_shown(
     text = html(s3, library)
     assert "Not released" not in text
     assert "README of" not in text
-    # What is lost comes back from the wheel.
+    # repair restores lost core metadata from the wheel.
     assert Bucket(library.index).run(repair(library.index)) == []
     assert verified(library).findings == []
     assert objects(s3, library.index)[METADATA] == before[METADATA]

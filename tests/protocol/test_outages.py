@@ -1,4 +1,4 @@
-"""A server that refuses, is throttled, loses answers, or is not there at all."""
+"""Publishing survives throttling and lost responses, and explains refusals and outages."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 Serve = Callable[[Rule], StandIn]
 
 PUTS = 17
-"""What a first release of a wheel and an sdist writes: the claim, the name, three files, the page,
-and eleven that follow from it. The name's page is written a second time, with the files."""
+"""The objects that a first release of a wheel and an sdist writes: claim, name, three files, page
+and eleven derived ones. The name's page is written a second time, with the files."""
 
 
 @pytest.fixture
 def serve(endpoint: str, s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Return a function that puts a stand-in with a rule before the server."""
+    """Return a function that puts a stand-in with a rule in front of the server."""
     running = []
 
     def start(rule: Rule) -> StandIn:
@@ -47,7 +47,7 @@ def serve(endpoint: str, s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let botocore's retries wait no time; return the seconds that they would have waited."""
+    """Skip the pauses between botocore's retries; return their lengths in seconds."""
     waited: list[float] = []
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waited.append))
     return waited
@@ -177,7 +177,7 @@ def test_a_web_page_in_place_of_s3(
 
 
 def first(times: int, concerned: Callable[[Seen], bool], answer: Callable[[Seen], Answer]) -> Rule:
-    """Return a rule for the first few requests that are concerned."""
+    """Return a rule that applies to the first `times` requests that are concerned."""
     count = iter(range(times))
     return lambda seen: answer(seen) if concerned(seen) and next(count, None) is not None else None
 
@@ -220,7 +220,7 @@ def test_answers_that_get_lost(
     pauses: list[float],
     hangs_up: bool,
 ) -> None:
-    """Each PUT is carried out, its answer is lost, and the client's second try meets a 412."""
+    """Each PUT is carried out, but its response is lost, and the client's retry gets a 412."""
     lost: set[str] = set()
 
     def rule(seen: Seen) -> Answer | None:
@@ -243,7 +243,7 @@ def test_answers_that_get_lost(
 
 @pytest.mark.full
 def test_two_conditional_writes_that_meet(library: Library, serve: Serve, tmp_path: Path) -> None:
-    """AWS answers 409 to a conditional PUT while another is under way."""
+    """AWS answers a conditional PUT with 409 while another is in progress."""
     refused: set[str] = set()
 
     def rule(seen: Seen) -> Answer | None:
@@ -262,7 +262,7 @@ def test_two_conditional_writes_that_meet(library: Library, serve: Serve, tmp_pa
 def test_an_answer_that_is_cut_off_in_its_body(
     library: Library, endpoint: str, serve: Serve, tmp_path: Path, what: str
 ) -> None:
-    """The connection breaks while a body comes in; botocore asks again for nothing of that."""
+    """The connection breaks while a body is received, which botocore does not retry."""
     release(library, wheel(tmp_path))
     page = library.index.project_page(library.name)
     key = page if what == "a page" else f"{page}acme_common-0.1.0-py3-none-any.whl"

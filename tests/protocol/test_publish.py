@@ -1,4 +1,4 @@
-"""The publisher against an S3 server over HTTP: what is written, where, and what is refused."""
+"""Releases over HTTP write the documented keys; changes to them and taken names are refused."""
 
 import json
 from pathlib import Path
@@ -121,7 +121,7 @@ LATER = {
 def test_a_release_gets_no_further_files(
     s3: "S3Client", library: Library, tmp_path: Path, case: str
 ) -> None:
-    """Pip runs a later file's code for ==0.1.0, if there is one; so there is none."""
+    """A later file is refused because pip would run its code for ==0.1.0."""
     release(library, wheel(tmp_path), sdist(tmp_path))
     before = objects(s3, library.index)
     (tmp_path / "later").mkdir()

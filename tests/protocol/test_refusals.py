@@ -1,4 +1,4 @@
-"""What must not be published is refused with a message, before anything is written."""
+"""An invalid release is refused with a message before anything is written."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ SDIST = "acme_common-0.1.0.tar.gz"
 
 
 def refusal(library: Library, *files: Path) -> str:
-    """Publish files in vain; return what was said."""
+    """Publish files that must be refused; return the message."""
     with pytest.raises(Refused) as caught:
         release(library, *files)
     return str(caught.value)
@@ -66,12 +66,12 @@ def archived(folder: Path, members: Mapping[str, str | bytes], name: str = WHEEL
 
 
 def saying(*lines: str) -> str:
-    """Return core metadata that says more than it has to."""
+    """Return core metadata with additional lines."""
     return "\n".join(["Metadata-Version: 2.3", "Name: acme-common", "Version: 0.1.0", *lines])
 
 
 def encrypted(path: Path) -> Path:
-    """Set the flag of encryption in the entry of METADATA in a wheel's directory."""
+    """Set the encryption flag of METADATA in a wheel's central directory."""
     content = bytearray(path.read_bytes())
     entry = content.rindex(b"acme_common-0.1.0.dist-info/METADATA") - 46
     content[entry + 8] |= 1
@@ -79,7 +79,7 @@ def encrypted(path: Path) -> Path:
 
 
 def compressed(path: Path, method: int) -> Path:
-    """Say that METADATA is compressed by a method that no installer has to know."""
+    """Give METADATA a compression method that installers need not support."""
     content = bytearray(path.read_bytes())
     entry = content.rindex(b"acme_common-0.1.0.dist-info/METADATA") - 46
     content[entry + 10] = method
@@ -253,7 +253,7 @@ def test_files_cut_off_anywhere(build: Callable[[Path], Path], tmp_path: Path) -
 def test_a_file_that_changes_after_it_was_read(
     s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path
 ) -> None:
-    # The server verifies the digest that was taken when the file was checked.
+    # The server verifies the digest that was computed when the file was checked.
     [found] = read_release([wheel(tmp_path)], library.name, Version("0.1.0"))
     wheel(tmp_path, body="x = 1")
     with pytest.raises(Refused) as caught:
@@ -344,7 +344,7 @@ def test_a_page_that_was_lost(
     )
     assert wire.puts() == []
     assert objects(s3, library.index) == before
-    # Others of the team are not held up, and the hint is right.
+    # The team's other projects can publish, and the message's advice works.
     release(at(library, "1.0", "acme-other"), wheel(tmp_path, "acme-other", "1.0"))
     assert Bucket(library.index).run(repair(library.index)) == []
     release(at(library, "0.3.0"), wheel(tmp_path, version="0.3.0"))
@@ -389,7 +389,7 @@ def test_other_bytes(
 def test_other_bytes_that_were_uploaded_without_a_claim(
     s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path
 ) -> None:
-    """0.2.0 made no claims: what it left, when it was cut off, is in the way all the same."""
+    """0.2.0 made no claims, but the files of its interrupted releases still block other bytes."""
     key = FOLDER + WHEEL
     s3.put_object(Bucket=library.index.bucket, Key=key, Body=wheel(tmp_path).read_bytes())
     before = objects(s3, library.index)
@@ -401,7 +401,7 @@ def test_other_bytes_that_were_uploaded_without_a_claim(
 
 
 def upload_only(library: Library, *files: Path) -> None:
-    """Do what a publish does that is cut off when its files are uploaded."""
+    """Do what a publish does if it is cut off after uploading its files."""
     bucket = Bucket(library.index)
     found = read_release(files, library.name, Version(library.version))
     protocol = publish(found, library.index, claim(found))

@@ -1,4 +1,4 @@
-"""The real command, run twice, cancelled in the middle, or run for an old tag."""
+"""The real command can be run twice, cancelled in the middle or run for an old tag."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ FOLDER = "packages/devtools/acme-common/"
 
 
 def latest(s3: "S3Client", library: Library) -> str:
-    """Return the newest version as the team page and constraints.txt say, which must agree."""
+    """Return the newest version in the team's list, which constraints.txt must match."""
     stored = objects(s3, library.index)
     [said] = json.loads(stored[library.index.team_list])["projects"]
     version = said["_latest"]["version"]
@@ -58,7 +58,7 @@ def test_an_old_tag_after_a_newer_release(s3: "S3Client", library: Library, tmp_
     late = wheel(tmp_path, version="0.1.1")
     release(library, old)
     release(at(library, "0.2.0"), new)
-    # The release job of 0.1.0 is run again, and a fix of the old line comes for the first time.
+    # The release job of 0.1.0 runs again; then a fix for the old line is released.
     root = repository(library, tmp_path / "root")
     before = objects(s3, library.index)
     s3index(root, "publish", old)
@@ -70,17 +70,17 @@ def test_an_old_tag_after_a_newer_release(s3: "S3Client", library: Library, tmp_
 
 
 class Gate:
-    """Holds the first PUT of one object, once closed, until it is opened again."""
+    """Once closed, holds the first PUT of one object until opened."""
 
     def __init__(self, key: str) -> None:
-        """Stand open for now."""
+        """Start open."""
         self.key = key
         self.closed = threading.Event()
         self.reached = threading.Event()
         self.opened = threading.Event()
 
     def __call__(self, seen: Seen) -> Answer | None:
-        """Hold a request, if it is the one."""
+        """Hold the request if it is that PUT."""
         if (seen.method, seen.key) == ("PUT", self.key) and self.closed.is_set():
             self.closed.clear()
             self.reached.set()
@@ -95,7 +95,7 @@ def gate(
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Gate]:
-    """Put a gate before the server; the parameter is the key."""
+    """Put a gate in front of the server; the parameter is its key."""
     made = Gate(request.param)
     with standing_in(made, endpoint) as stand_in:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", stand_in.url)

@@ -1,4 +1,4 @@
-"""Text from outside: names of git and GitHub, reasons, keys. It is shown on lines of our own."""
+"""Foreign text (git and GitHub names, reasons, keys) cannot forge lines of a command's output."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def test_who_publishes(
         env = {"GITHUB_ACTOR": ""}
         subprocess.run(["git", "init", "-q"], cwd=root, check=True)
         subprocess.run(["git", "config", "user.name", name], cwd=root, check=True)
-        # What is not UTF-8 becomes U+FFFD, which can be shown.
+        # Bytes that are not UTF-8 become U+FFFD, which is printable.
         shown = shown.replace("J rgen", "J\ufffdrgen")
     s3index(root, "publish", wheel(tmp_path), env=env)
     stored = objects(s3, library.index)
@@ -63,7 +63,7 @@ def test_the_reason_of_a_yank(s3: "S3Client", library: Library, tmp_path: Path) 
 
 
 def test_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line break before :: would be a command for GitHub's runner."""
+    """A line break before :: would start a command for GitHub's runner."""
     bucket = MemoryBucket()
     carry_out(Publish("0.1.0").start(INDEX), bucket.perform)
     for name in ("x\n::error::y", "\u202egpj.whl", "a\u2028b"):

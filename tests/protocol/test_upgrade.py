@@ -1,4 +1,4 @@
-"""A bucket that 0.2.0 filled: pages and files, no claims, nothing of the organisation."""
+"""A bucket filled by 0.2.0, without claims or an organisation's index, can be used and upgraded."""
 
 import json
 from dataclasses import replace
@@ -36,7 +36,7 @@ def dump(document: object) -> bytes:
 
 @pytest.fixture
 def bucket() -> MemoryBucket:
-    """Return what 0.2.0 makes of a first release, and of a second one that is yanked."""
+    """Return what 0.2.0 writes for a first release and for a second, yanked one."""
     made = MemoryBucket()
     files: list[dict[str, Any]] = []
     for release, yanked in ((OLD, False), (Publish("0.1.1"), "it leaks")):
@@ -151,7 +151,7 @@ def test_repair_makes_its_claims(bucket: MemoryBucket, released: bool) -> None:
     assert claim["uploaded-by"] == "octocat (0123456789ab)"
     assert all("yanked" not in file for file in claim["files"])
     assert files(bucket) == files(MemoryBucket(before))
-    # Now the pages can be lost: yanks come from the copy, everything else from the claims.
+    # Lost pages can now be rebuilt: yanks from the copy, everything else from the claims.
     page = json.loads(bucket.objects[PAGE])
     for key in (PAGE, INDEX.team_list, LIST, INDEX.constraints):
         bucket.delete(key)
@@ -161,7 +161,7 @@ def test_repair_makes_its_claims(bucket: MemoryBucket, released: bool) -> None:
 
 
 def test_a_page_that_cannot_be_read_is_not_emptied(bucket: MemoryBucket) -> None:
-    """Without claims nothing else knows what it listed: its earlier version has to come back."""
+    """Without claims, only an earlier version of the page shows what it listed."""
     body = bucket.objects[PAGE].replace(b'"it leaks"', b'"it\\nleaks"')
     bucket.overwrite(PAGE, body)
     left = carry_out(repair(INDEX), bucket.perform)
@@ -181,7 +181,7 @@ def test_yank_and_unyank(bucket: MemoryBucket) -> None:
 
 
 def test_a_name_that_another_team_takes_meanwhile_stays_its_own(bucket: MemoryBucket) -> None:
-    """A release of 0.2.0 is published again just when another team releases the name first."""
+    """A release by 0.2.0 is published again just as another team takes the name first."""
     theirs = replace(INDEX, team="data")
     key = INDEX.organization_page("acme-common")
     taken = site.organization_page(pages.new_project("acme-common"), theirs)

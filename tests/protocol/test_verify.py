@@ -1,4 +1,4 @@
-"""verify and repair against an S3 server over HTTP: every kind of damage, named and mended."""
+"""Against an S3 server over HTTP, verify names every kind of damage, and repair mends it."""
 
 import json
 import re
@@ -35,7 +35,7 @@ OTHER = "packages/devtools/acme-other/"
 
 @dataclass(frozen=True)
 class Kept:
-    """A bucket as it was, to be put back: publishing anew is half of a test's time."""
+    """A snapshot of a bucket, to restore it: publishing again is half of a test's time."""
 
     index: Index
     objects: dict[str, tuple[str, bytes, str]]
@@ -43,7 +43,7 @@ class Kept:
 
     @classmethod
     def of(cls, s3: "S3Client", index: Index) -> "Kept":
-        """Return what is in an index's bucket."""
+        """Return a snapshot of an index's bucket."""
         found = {}
         for key in etags(s3, index):
             answer = s3.get_object(Bucket=index.bucket, Key=key)
@@ -73,12 +73,12 @@ def etags(s3: "S3Client", index: Index) -> dict[str, str]:
 
 
 kept: list[Kept] = []
-"""What the first of these tests published, in each process."""
+"""The snapshot after the first of these tests published, in each process."""
 
 
 @pytest.fixture
 def published(s3: "S3Client", library: Library, tmp_path: Path) -> Library:
-    """Publish two versions of one project, of which the newer is yanked, and one of another."""
+    """Publish two versions of one project, the newer one yanked, and one version of another."""
     if kept:
         kept[0].put_back(s3)
         return replace(library, index=kept[0].index)
@@ -247,7 +247,7 @@ def test_a_file_replaced_behind_our_back(
     assert line.startswith(f"{WHEEL}: released with SHA-256 ")
     assert line.endswith(f"stored with {digest(other)}; restore the object's earlier version")
     assert repaired(published) == [line]
-    # It stays listed with the digest that was released, so that clients refuse it.
+    # The file stays listed with its released digest, so clients refuse it.
     assert findings(published) == [line]
     replaced(WHEEL, wheel(tmp_path).read_bytes())(s3, published.index.bucket)
     assert findings(published) == []
@@ -322,7 +322,7 @@ def test_publish_after_repair(s3: "S3Client", published: Library, tmp_path: Path
 
 
 def older(body: bytes) -> bytes:
-    """Return an object as another version of the template may have written it."""
+    """Return an object as another version of the template might have written it."""
     assert RENDERER.encode() in body
     return body.replace(RENDERER.encode(), b"s3index 0.0.9, dumb-pypi 1.14.0", 1) + b" "
 

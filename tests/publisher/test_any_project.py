@@ -1,4 +1,4 @@
-"""Projects of any build backend, with a version that is written down or dynamic."""
+"""Projects with any build backend can be released, whether the version is static or dynamic."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def build_sdist(folder, config_settings=None):
 
 
 def dynamic(library: Library, *more: str) -> Path:
-    """Make a repository whose version only its own backend knows, which asks no index."""
+    """Make a repository with a dynamic version and its own backend, which needs no index."""
     index = library.index
     text = (
         f'[project]\nname = "Acme_Common"\ndynamic = ["version"]\n'
@@ -49,11 +49,11 @@ def dynamic(library: Library, *more: str) -> Path:
     )
     (library.root / "pyproject.toml").write_text(text)
     (library.root / "backend.py").write_text(BACKEND)
-    # What stands in the repository's root is not what builds it.
+    # A build.py in the repository's root must not be run in place of build.
     (library.root / "build.py").write_text("raise SystemExit('not me')\n")
     (library.root / "made").mkdir()
     wheel(library.root / "made", version="1.2.0")
-    # build makes the wheel of the sdist, so both hold what is needed for it.
+    # build makes the wheel from the sdist, so the sdist must contain what that needs.
     files = ["made/acme_common-1.2.0-py3-none-any.whl", "backend.py", "pyproject.toml"]
     path = sdist(library.root / "made", version="1.2.0")
     with tarfile.open(path) as archive:

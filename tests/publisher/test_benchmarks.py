@@ -1,4 +1,4 @@
-"""The benchmark's own claim, on a smaller scale: what clients fetch until they have chosen."""
+"""The benchmarks' claims about what clients fetch before they choose hold on a smaller scale."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ MEGABYTE = 1_000_000
 
 
 @pytest.mark.full
-@pytest.mark.usefixtures("s3")  # so that the settings which measuring makes are taken back
+@pytest.mark.usefixtures("s3")  # undoes the settings that measuring makes
 def test_core_metadata_saves_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TEMPLATE))
     choosing = importlib.import_module("benchmarks.choosing")
@@ -29,7 +29,7 @@ def test_core_metadata_saves_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.full
 @pytest.mark.usefixtures("s3")
-def test_an_edge_costs_no_more_requests_than_two_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_edge_costs_in_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TEMPLATE))
     edge = importlib.import_module("benchmarks.edge")
     found = {(one.client, one.way): one.requests for one in edge.measure()}

@@ -1,4 +1,4 @@
-"""The section of a version is found in changelogs as people write them."""
+"""A version's section is found in changelogs as people write them."""
 
 import io
 import tarfile

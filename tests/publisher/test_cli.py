@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what it prints, where, and how it exits."""
+"""Commands print what a person needs, on the right stream, and exit with the right status."""
 
 import json
 import os
@@ -47,7 +47,7 @@ FOLLOWS = ["and refresh:", *("  " + key for key in DERIVED)]
 
 
 PATH = os.pathsep.join([str(commands.STUBS), str(Path(sys.executable).parent), os.environ["PATH"]])
-"""Where Poetry is; its pip knows no project."""
+"""Has Poetry, and a pip that knows no project."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Said:
 
 @pytest.fixture
 def repository(library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
-    """Make the smallest folder that s3index works in, pyproject.toml and built files; go there."""
+    """Make the smallest repository that s3index works in, with built files; change to it."""
     commands.repository(library, library.root)
     (library.root / "dist").mkdir()
     wheel(library.root / "dist")
@@ -78,7 +78,7 @@ def repository(library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
 
 
 def s3index(*arguments: str, exits: int = 0, env: Mapping[str, str] = {}) -> Said:
-    """Run `s3index` in the repository, in this process: a new one would start for a second."""
+    """Run `s3index` in the repository, in this process: a new one takes a second to start."""
     done = CliRunner().invoke(app, arguments, env=env)
     if not isinstance(done.exception, SystemExit | None):
         raise done.exception
@@ -92,12 +92,12 @@ def dist(library: Library) -> list[str]:
 
 
 def publish(library: Library) -> bool:
-    """Publish what is in dist/, in this process."""
+    """Publish the files in dist/, in this process."""
     return release(library, *sorted(library.root.glob("dist/*")))
 
 
 def buildable(library: Library) -> Path:
-    """Give the repository what Poetry builds; return its folder."""
+    """Give the repository what Poetry needs to build it; return its folder."""
     settings = library.root / "pyproject.toml"
     text = settings.read_text().replace("[project]", '[project]\nrequires-python = ">=3.11"')
     build = (
@@ -255,7 +255,7 @@ def test_who_uploaded(
 def test_verbose_shows_each_request(repository: Library) -> None:
     lines = s3index("publish", "--verbose", *dist(repository)).stderr.splitlines()
     puts = [line.split()[1].rstrip(":") for line in lines if re.match("Put .*: written", line)]
-    # The project's page in the organisation's namespace is written twice: empty, to own the name.
+    # The page in the organisation's namespace is written twice: first empty, to own the name.
     assert sorted(puts) == sorted(
         [CLAIM, WHEEL, f"{WHEEL}.metadata", SDIST, *DERIVED, "simple/acme-common/"]
     )
@@ -315,7 +315,7 @@ def test_a_dry_run_refuses_what_a_publish_would(s3: "S3Client", repository: Libr
 
 
 def test_a_dry_run_without_credentials_checks_the_files(repository: Library) -> None:
-    # CI shows pull requests what a release would do.
+    # CI shows in pull requests what a release would do.
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     said = s3index("publish", "--dry-run", *dist(repository), env=nobody)
     first, heading, *rest = said.lines
@@ -425,7 +425,7 @@ def test_repair_says_what_it_did_and_what_is_left(s3: "S3Client", repository: Li
 
 def test_preview_serves_until_interrupted(repository: Library) -> None:
     root = buildable(repository)
-    # Whatever is set for AWS, the preview has its own.
+    # Whatever is set for AWS, the preview uses its own settings.
     environment = {"PATH": PATH, "PYTHONUNBUFFERED": "1"}
     environment |= {"AWS_PROFILE": "no-such-profile", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
     with commands.start(root, "preview", env=environment) as process:
@@ -525,7 +525,7 @@ def test_settings_that_cannot_be_used(
 
 
 def test_an_index_on_other_servers(repository: Library) -> None:
-    """Without `url`, addresses follow from boto3's endpoint, else from the region."""
+    """Without `url`, addresses come from boto3's endpoint or, without one, from the region."""
     path = repository.root / "pyproject.toml"
     path.write_text(re.sub("(?m)^url = .*\n", "", path.read_text()))
     bucket, endpoint = repository.index.bucket, repository.index.endpoint

@@ -1,7 +1,7 @@
-"""The publisher as a distribution: what is in it, and that it installs from where it may come.
+"""The publisher's distributions have the right content, and it installs from each source.
 
-From its wheel, from its sdist, and from a git address, as workflows and publish.py name it; each in
-an environment of its own, without a network: what it depends on is that of the tests.
+The sources are its wheel, its sdist and a git address, as in workflows and publish.py. Each is
+installed in its own environment, without a network: its dependencies are those of the tests.
 """
 
 import os
@@ -32,7 +32,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Commit what distributions are made of, as it is now, into a repository of its own."""
+    """Commit the working tree's files, from which distributions are built, to a new repository."""
     folder = tmp_path_factory.mktemp("clone")
     listed = run("git", "ls-files", "-z", "-co", "--exclude-standard", cwd=REPOSITORY).split("\0")
     for path in filter(None, listed):
@@ -48,7 +48,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build wheel and sdist with poetry-core, as pip would; return their folder."""
+    """Build a wheel and an sdist with poetry-core, as pip would; return their folder."""
     folder = tmp_path_factory.mktemp("built")
     code = (
         "import sys; from poetry.core.masonry.api import build_sdist, build_wheel; "
@@ -72,7 +72,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
     }
     template = "s3index/template/"
     assert {name for name in names if not name.startswith((info, template))} == own
-    # What `s3index init` needs; tests/moving/test_init.py runs it from such a wheel.
+    # `s3index init` needs these; tests/moving/test_init.py runs it from such a wheel.
     slug = f"{template}{{{{cookiecutter.project_slug}}}}/"
     assert {f"{slug}publish.py", f"{slug}.github/workflows/release.yml"} <= names
     assert not [name for name in names if name.startswith((f"{slug}src", f"{slug}tests"))]
@@ -105,7 +105,7 @@ def test_it_installs_and_runs(source: str, clone: Path, built: Path, tmp_path: P
     environment = tmp_path / "environment"
     run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=tmp_path)
     python = environment / "bin" / "python"
-    # What it depends on, and what builds it, are those of the tests; the publisher is its own.
+    # Dependencies and build backend come from the tests' environment; the publisher must not.
     [packages] = environment.glob("lib/python*/site-packages")
     (packages / "tests.pth").write_text(f"{SITE_PACKAGES}\n")
     run(python, *PIP, "install", *OFFLINE, "--ignore-installed", str(target), cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Every help text, as an 80-column terminal shows it, is one that somebody has read.
+"""Every help text, as an 80-column terminal shows it, has been read and approved.
 
 After a change, `APPROVE=1 make test ARGS=tests/publisher/test_help.py` writes the texts; read the
 diff.
@@ -23,7 +23,7 @@ APPROVED = Path(__file__).with_name("help")
 
 @cache
 def printed(*arguments: str, width: int = 80) -> str:
-    """Return what a command shows on a terminal of a width, without trailing spaces."""
+    """Return a command's help for a terminal of this width, without trailing spaces."""
     environment = {"COLUMNS": str(width)}
     done = CliRunner().invoke(app, [*arguments, "--help"], env=environment, prog_name="s3index")
     assert done.exit_code == 0, done.output
@@ -67,7 +67,7 @@ def test_help_is_the_approved_text(command: str) -> None:
 
 @pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.name)
 def test_help_shows_all_that_the_docstring_says(command: CommandInfo) -> None:
-    # rich takes words in brackets for its markup, and drops them.
+    # rich would treat words in brackets as markup and drop them.
     assert command.callback
     name = command.name or command.callback.__name__
     said = " ".join((command.callback.__doc__ or "").split())
@@ -93,7 +93,7 @@ def test_the_example_is_one_the_command_takes(command: str) -> None:
     ],
 )
 def test_shells_complete_commands(shell: str, words: str, expected: set[str]) -> None:
-    """The shell asks the program itself, with variables that its script sets."""
+    """The shell asks the program itself, through variables that its script sets."""
     environment = {
         "_S3INDEX_COMPLETE": f"complete_{shell}",
         "COMP_WORDS": words,

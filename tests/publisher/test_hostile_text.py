@@ -1,7 +1,7 @@
-"""Text that others chose: names of git and CI, reasons, keys and contents of the bucket.
+"""Hostile text does no harm in git and CI names, reasons, and the bucket's keys and objects.
 
-Whatever it holds, commands end with a result or an error of one line, and nothing that is printed
-is a command to GitHub's runner (`::error`) or to a terminal (an escape sequence).
+Whatever the text, commands end with a result or a one-line error, and print neither commands for
+GitHub's runner (`::error`) nor escape sequences for a terminal.
 """
 
 import json
@@ -47,7 +47,7 @@ def files(library: Library) -> list[Path]:
 def s3index(
     library: Library, *arguments: bytes, exits: int = 0, env: Mapping[bytes, bytes] = {}
 ) -> str:
-    """Run `python -m s3index` with bytes as a shell has them; return what it printed."""
+    """Run `python -m s3index` with bytes as a shell passes them; return its output."""
     environment = {**os.environb, b"PATH": os.fsencode(f"{commands.STUBS}:{os.environ['PATH']}")}
     done = subprocess.run(
         [sys.executable.encode(), b"-m", b"s3index", *arguments],
@@ -63,7 +63,7 @@ def s3index(
 
 
 def harmless(printed: str) -> None:
-    """Assert that neither a terminal nor GitHub's runner takes any of it for a command."""
+    """Assert that output has no command for a terminal or GitHub's runner, and no traceback."""
     assert "Traceback" not in printed
     assert all(char.isprintable() or char == "\n" for char in printed)
     assert not [line for line in printed.splitlines() if line.lstrip().startswith("::")]
@@ -114,7 +114,7 @@ def test_the_name_that_git_gives(
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     with (tmp_path / ".git" / "config").open("ab") as file:
         file.write(b"[user]\n\tname = " + name + b"\n")
-    # What becomes of it in pages is test_pages' subject.
+    # test_pages tests how pages store the name.
     assert build.uploader(tmp_path) == (kept, "0123")
 
 
@@ -192,14 +192,14 @@ def test_keys_are_printed_escaped(
     release(repository, *files(repository))
     before = objects(s3, repository.index)
     for key in HOSTILE_KEYS:
-        # moto's server has no route to keys with line breaks; S3 takes them.
+        # moto's server has no route to keys with line breaks; S3 accepts them.
         s3_backends[ACCOUNT]["aws"].put_object(repository.index.bucket, key, ESCAPES.encode())
     monkeypatch.chdir(repository.root)
     done = CliRunner().invoke(app, [command, "--verbose"])
     assert isinstance(done.exception, SystemExit | None), done.output
     assert r"\n::error::no\r\n" in done.stdout
     harmless(done.stdout + done.stderr)
-    # They make no projects, and change nothing that others read.
+    # These keys create no projects and change nothing that others read.
     for key, body in before.items():
         assert s3.get_object(Bucket=repository.index.bucket, Key=key)["Body"].read() == body
 

@@ -1,6 +1,6 @@
-"""The name check, at generation and at the first release: a stranger's project of the same name.
+"""Generation and the first release warn of a stranger's project with the same name.
 
-PyPI is a server on loopback here, and the real pip asks it.
+A server on loopback stands in for PyPI, so tests decide which names it has. The real pip asks it.
 """
 
 import json
@@ -25,7 +25,7 @@ DEAD = "http://127.0.0.1:9/simple/"
 
 
 def pip_asks(index: str, monkeypatch: pytest.MonkeyPatch, extra: str = "") -> None:
-    """Configure pip for `index`, and `extra` beside it, alone."""
+    """Configure pip to use only `index` and, if given, `extra`."""
     for variable in ("PIP_FIND_LINKS", "PIP_NO_INDEX"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -36,7 +36,7 @@ def pip_asks(index: str, monkeypatch: pytest.MonkeyPatch, extra: str = "") -> No
 def generate(
     template: Path, folder: Path, name: str, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> subprocess.CompletedProcess[str]:
-    """Run cookiecutter as a person whose pip is configured for `index`."""
+    """Run cookiecutter for a person whose pip is configured for `index`."""
     pip_asks(index, monkeypatch)
     command = [sys.executable, "-m", "cookiecutter", str(template), "--no-input"]
     command += ["--config-file", str(config_file(folder)), "--output-dir", str(folder / "out")]
@@ -95,10 +95,10 @@ def test_no_answer_is_said_and_no_obstacle(tmp_path: Path, monkeypatch: pytest.M
 
 
 def publish(library: Library, folder: Path, version: str) -> str:
-    """Release a version with the command line; return what it says on stderr."""
+    """Release a version with the command line; return its stderr."""
     root = repository(at(library, version), folder / version)
     made = wheel(root, library.name, version)
-    # The real pip, not that of STUBS.
+    # Use the real pip, not the one in STUBS.
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return s3index(root, "publish", made, env={"PATH": path})
 

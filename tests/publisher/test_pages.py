@@ -1,6 +1,6 @@
-"""Project pages, claims and lists as values: what a merge, a yank and a newest release are.
+"""Project pages, claims and lists merge, yank and round-trip correctly, or are refused.
 
-What comes out of the bucket is input: each rule of the parser has a document that breaks it alone.
+The bucket's objects are untrusted: each rule of the parser has a document that breaks only it.
 """
 
 import json
@@ -25,7 +25,7 @@ KEY = "packages/devtools/acme-common/"
 
 
 def files_of(*paths: Path, by: str | None = "the CI", now: datetime = NOON) -> tuple[File, ...]:
-    """Return the entries of a release."""
+    """Return the project page entries of a release."""
     return new_claim([read(path) for path in paths], now, by, None).files
 
 
@@ -107,7 +107,7 @@ def test_yank_and_back(tmp_path: Path) -> None:
     assert pages.mark(yanked, Version("0.1.0"), "it leaks") is yanked
     back = pages.mark(yanked, Version("0.1.0"), False)
     assert back.files == page.files
-    # The serial tells the two states apart, though their content is the same.
+    # Only the serial distinguishes the two states: their content is the same.
     assert back.serial == page.serial + 2
 
 
@@ -162,7 +162,7 @@ def test_join_takes_the_higher_serial() -> None:
 
     assert joined(records(a=2), records(a=1, b=1)) == {"a": (None, 2), "b": (None, 1)}
     assert joined(records(a=1), records(a=2)) == {"a": (None, 2)}
-    # A name belongs to the team that has it.
+    # A name stays with the team that has it.
     assert joined(records("data", a=1), records("devtools", a=9)) == {"a": ("data", 1)}
 
 
@@ -258,7 +258,7 @@ def encoded(document: object) -> bytes:
 
 
 def with_file(**changes: object) -> bytes:
-    """Return PAGE with other values in its file; None leaves one out."""
+    """Return PAGE with changed values in its file; None removes one."""
     file = {**FILE, **{name.replace("_", "-"): value for name, value in changes.items()}}
     file["_uploaded-by"] = file.pop("by", FILE["_uploaded-by"])
     kept = {name: value for name, value in file.items() if value is not None}
@@ -377,7 +377,7 @@ def test_what_is_wrong_is_one_printable_line() -> None:
 
 @pytest.mark.parametrize("value", [True, False, {"sha256": "1" * 64}, {}])
 def test_core_metadata_may_be_as_the_specification_says(value: object) -> None:
-    # PEP 714 allows true, of which clients ask without knowing a digest.
+    # PEP 714 allows true: clients then fetch core metadata without knowing its digest.
     [file] = pages.parse_project(with_file(core_metadata=value), KEY, "a").files
     assert file.metadata_digest == ("1" * 64 if value == {"sha256": "1" * 64} else None)
 
@@ -389,7 +389,7 @@ def test_what_other_publishers_add_does_no_harm() -> None:
     document["files"][0] |= {"gpg-sig": False, "provenance": None}
     page = pages.parse_project(encoded(document), KEY, "a")
     assert page.meta.api_version == "1.4"
-    # Which versions there are is what the files say.
+    # The files determine which versions there are.
     assert page.versions == ("1",)
 
 
@@ -454,7 +454,7 @@ def test_a_damaged_record_is_damaged_alone(case: str) -> None:
     body = encoded({"meta": META, "projects": [RECORDS[case], {"name": "b", "_last-serial": 7}]})
     records, damaged = pages.parse_list(body, "some/key/")
     assert damaged == ["a"]
-    # It stays listed, so that its name stays taken, and its page is read again.
+    # The project stays listed, so its name stays taken and its page is read again.
     assert records == {"a": Record("a"), "b": Record("b", 7)}
 
 

@@ -1,4 +1,4 @@
-"""Pages and feeds say what core metadata, claims and lists say; nothing of it becomes markup."""
+"""Pages and feeds show what core metadata, claims and lists say, and none of it becomes markup."""
 
 import re
 from dataclasses import replace
@@ -245,7 +245,7 @@ def replace_name(found: Record, name: str) -> Record:
 
 
 def entries(body: bytes) -> list[dict[str, str]]:
-    """Return the entries of a feed that a reader library finds nothing wrong with."""
+    """Check that feedparser finds nothing wrong with a feed; return its entries."""
     parsed = feedparser.parse(body)
     assert not parsed.bozo, parsed.bozo_exception
     assert parsed.version == "atom10"
@@ -268,7 +268,7 @@ def test_a_feed_shows_a_release_once(tmp_path: Path) -> None:
     ids = {each["id"] for each in entries(body)}
     assert len(ids) == 3
     assert entries(body)[1]["summary"].rstrip() == "Retries & <more>"
-    # The next release, and a yank.
+    # After the next release and a yank:
     page = mark(add(page, page_of(wheel(tmp_path, version="1.0")).files), Version("0.1.0"), True)
     later = entries(people.feed(records(record(page, "devtools")), INDEX, FEED, CATALOGUE, "Acme"))
     assert ids & {each["id"] for each in later} == ids - {f"{URL}/{PROJECT}#v0.1.0"}
@@ -290,7 +290,7 @@ def feeds(library: Library, tmp_path: Path) -> Library:
 
 
 def test_feeds_over_http(feeds: Library) -> None:
-    """A reader subscribes to the team's feed and to the organisation's."""
+    """A reader can subscribe to the team's feed and to the organisation's."""
     ours = feedparser.parse(feeds.index.address(feeds.index.site("feed.xml")))
     assert ours.headers["content-type"].startswith("application/atom+xml")
     assert [each.title for each in ours.entries] == ["acme-common 0.1.0"]

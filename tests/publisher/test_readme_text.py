@@ -45,7 +45,7 @@ A `link <https://docs.example/>`_.
 
 
 class Seen(HTMLParser):
-    """The elements of a text, and what they fetch, run or lead to."""
+    """The elements of HTML, and their links, names, classes and attributes."""
 
     def __init__(self, html: str) -> None:
         """Parse HTML."""
@@ -74,7 +74,7 @@ ALLOWED = {
 
 
 def assert_harmless(html: str) -> Seen:
-    """Assert that HTML has nothing that runs, fetches, looks like the page's or takes its names."""
+    """Assert that HTML runs and fetches nothing, and takes on neither the page's look nor names."""
     seen = Seen(html)
     assert not set(seen.tags) & {"script", "style", "img", "svg", "iframe", "form", "input", "link"}
     assert not set(seen.tags) & {"h1", "h2", "base", "meta", "object", "math", "video", "button"}
@@ -82,7 +82,7 @@ def assert_harmless(html: str) -> Seen:
     assert all(re.match(r"https?://|mailto:|#readme-", link) for link in seen.links), seen.links
     assert all(name.startswith("readme-") for name in seen.names), seen.names
     assert all(len(word) <= 3 for names in seen.classes for word in names.split()), seen.classes
-    # What pip and others that read HTML would take for files.
+    # pip and other clients that read HTML must find no files.
     page = pypi_simple.ProjectPage.from_html("acme-common", html, base_url="https://a.example/")
     assert not [each for each in page.packages if each.version]
     return seen

@@ -1,4 +1,4 @@
-"""What is derived from the pages, read back as a client or a person would."""
+"""Objects derived from the pages tell clients and people what the pages say."""
 
 import re
 from dataclasses import replace
@@ -29,7 +29,7 @@ CONSTRAINTS = "packages/devtools/constraints.txt"
 
 
 def project(*files: Path, yanked: str = "", reason: bool | str = True) -> ProjectPage:
-    """Return the page of a project with these files, one version of it yanked."""
+    """Return a project page with these files; `yanked` is the version that is yanked, if any."""
     found = [read(file) for file in files]
     page = pages.new_project(found[0].project)
     page = pages.add(page, new_claim(found, NOON, "the CI", None).files)
@@ -41,7 +41,7 @@ def listing(*found: ProjectPage, team: str | None = None) -> dict[str, Record]:
 
 
 def rendered(*found: ProjectPage, index: Index = INDEX) -> dict[str, bytes]:
-    """Render what depends on projects alone, of which nobody knows more than their pages say."""
+    """Render the objects of single projects from their pages alone."""
     return site.project_site([(page, None) for page in found], index)
 
 
@@ -61,7 +61,7 @@ def test_html_says_what_json_says(tmp_path: Path) -> None:
         msgspec.to_builtins(page), base_url=f"{URL}/packages/devtools/acme-common/"
     )
     by_name = {package.filename: package for package in told.packages}
-    # Links to other pages have no version, and no client takes them for files.
+    # Links to other pages have no version, so no client takes them for files.
     packages = [package for package in shown.packages if package.version]
     assert len(packages) == 3
     for package in packages:
@@ -79,7 +79,7 @@ def test_the_copy_in_the_organisations_namespace_says_the_same(tmp_path: Path) -
     assert pages.owner(body, "simple/acme-common/") == "devtools"
     base = "../../packages/devtools/acme-common/"
     copy = pages.parse_project(body, "simple/acme-common/", "acme-common", base)
-    # Who uploaded a file is on the team's page alone.
+    # Only the team's page says who uploaded a file.
     files = tuple(msgspec.structs.replace(file, uploaded_by=None) for file in page.files)
     assert (copy.files, copy.serial, copy.versions) == (files, page.serial, page.versions)
     told = pypi_simple.ProjectPage.from_json_data(
@@ -166,7 +166,7 @@ def test_texts_of_others_stay_texts(tmp_path: Path, field: str) -> None:
     objects = rendered(hostile) | site.team_site(listing(hostile), INDEX)
     expected = rendered(tame) | site.team_site(listing(tame), INDEX)
     for key, body in objects.items():
-        # Nothing that was made from it can be mistaken for a serial.
+        # Nothing rendered from the text can be mistaken for a serial.
         assert site.serials_of(body) == site.serials_of(expected[key])
         if site.content_type(key) == site.HTML:
             shown, same = Tags(body.decode()), Tags(expected[key].decode())
@@ -253,7 +253,7 @@ def test_keys_are_what_is_rendered(tmp_path: Path) -> None:
     assert list(rendered(page, index=index)) == site.project_keys(index, "acme-common")
     assert list(site.team_site(records, index)) == site.team_keys(index)
     assert list(site.organization_site(records, index)) == site.organization_keys(index)
-    # A name that has nothing to install keeps its pages.
+    # A project with nothing to install keeps its pages.
     empty = rendered(pages.new_project("acme-common"), index=index)
     assert list(empty) == site.project_keys(index, "acme-common")
 
@@ -288,7 +288,7 @@ def test_what_another_version_rendered_is_the_same_state(tmp_path: Path) -> None
     ours = rendered(page)[HTML]
     other = re.sub(rb"by s3index [^,]+,", b"by s3index 9.9.9,", ours)
     assert site.same_state(HTML, other.replace(b"<title>", b"<title>New "), ours)
-    # By this version it would be something that somebody has changed.
+    # With this version's name, the same difference means that somebody changed the page.
     assert not site.same_state(HTML, ours.replace(b"<title>", b"<title>New "), ours)
     assert not site.same_state(HTML, other.replace(b'"acme-common":1', b'"acme-common":2'), ours)
     assert not site.same_state(HTML, other.replace(page.files[0].digest.encode(), b"0" * 64), ours)

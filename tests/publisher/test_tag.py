@@ -1,4 +1,4 @@
-"""Which tags may be released."""
+"""Only the tag of the project's version, on a commit of main, may be released."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What is different on a terminal: a bar while files go out, colour, and waiting for Ctrl-C."""
+"""A terminal shows a bar while files are uploaded, and colour; Ctrl-C ends a preview."""
 
 import os
 import pty
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def on_a_terminal(root: Path, *arguments: str, **env: str) -> tuple[int, str]:
-    """Run s3index with a terminal for its errors; return its status and what was shown there."""
+    """Run s3index with a terminal as stderr; return its exit status and the terminal's output."""
     ours, its = pty.openpty()
     path = f"{STUBS}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
@@ -40,7 +40,7 @@ def on_a_terminal(root: Path, *arguments: str, **env: str) -> tuple[int, str]:
         while True:
             try:
                 part = os.read(ours, 1 << 16)
-            except OSError:  # Linux's way to say that nobody writes any more
+            except OSError:  # Linux's way to report the end of a terminal's output
                 part = b""
             if not part:
                 break
@@ -50,7 +50,7 @@ def on_a_terminal(root: Path, *arguments: str, **env: str) -> tuple[int, str]:
 
 
 def bars(shown: str) -> list[tuple[float, float]]:
-    """Return what the bar showed, one state after another: how much has gone out, of how much."""
+    """Return the states that the bar showed, in order: (amount sent, total)."""
     found = re.findall(r"(-?[\d.]+)/([\d.]+) (?:MB|kB|bytes)", shown)
     return [(float(done), float(total)) for done, total in found]
 
@@ -75,7 +75,7 @@ def test_a_bar_goes_back_with_what_is_sent_again(
     refused: list[str] = []
 
     def slow_down(seen: Seen) -> Answer | None:
-        # Twice, after the body has come in: boto rewinds the file and sends it again.
+        # Twice, after the body was received: boto rewinds the file and sends it again.
         if seen.method != "PUT" or not seen.key.endswith(".whl") or len(refused) == 2:
             return None
         refused.append(seen.key)

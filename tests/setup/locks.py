@@ -1,4 +1,4 @@
-"""What a lock pins, and what it lacks."""
+"""Read what a lock pins, and find what it lacks."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -16,20 +16,20 @@ BENCH_LOCK = TEMPLATE / "benchmarks" / "requirements.txt"
 
 
 def pins(lock: str) -> list[Requirement]:
-    """Return the lines of a lock, without their hashes."""
+    """Return the pins of a lock, without their hashes."""
     lines = lock.replace("\\\n", "").splitlines()
     return [Requirement(line.split("--hash=")[0]) for line in lines if line[:1].isalnum()]
 
 
 def at(environment: Environment, pinned: Iterable[Requirement]) -> dict[str, Requirement]:
-    """Return {name: pin} of what is installed in an environment."""
+    """Return {name: pin} of the pins that apply to an environment."""
     return {
         canonicalize_name(pin.name): pin for pin in pinned if applies(pin, environment, extras=())
     }
 
 
 def applies(requirement: Requirement, environment: Environment, extras: Iterable[str]) -> bool:
-    """Tell whether a requirement of a distribution holds where some of its extras are asked for."""
+    """Return whether a distribution's requirement applies if `extras` of it are requested."""
     values = cast("dict[str, str]", environment)
     return not requirement.marker or any(
         requirement.marker.evaluate(values | {"extra": extra}) for extra in ("", *extras)
@@ -37,7 +37,7 @@ def applies(requirement: Requirement, environment: Environment, extras: Iterable
 
 
 def python(version: str, platform: str) -> Environment:
-    """Return what markers see of a Python on linux or darwin."""
+    """Return the marker environment of a Python version on linux or darwin."""
     return cast(
         "Environment",
         {
@@ -51,7 +51,7 @@ def python(version: str, platform: str) -> Environment:
 
 
 def installed(*path: str) -> dict[str, Distribution]:
-    """Return what is installed in this environment, or in the folders of `path`."""
+    """Return {name: distribution} of this environment, or of the folders in `path`."""
     found = distributions(path=list(path)) if path else distributions()
     return {canonicalize_name(each.metadata["Name"]): each for each in found}
 
@@ -62,11 +62,11 @@ def missing(
     found: Mapping[str, Distribution],
     environment: Environment,
 ) -> list[str]:
-    """Return what a resolver would still have to look for, beside the lock, in an environment.
+    """Return the requirements that the lock leaves to a resolver in an environment.
 
-    That is: each of `wanted`, and each Requires-Dist of each pinned distribution with the extras
-    that it is pinned with, is in the lock in a version that it takes and with its extras. The
-    metadata are those of `found`; what is only pinned for other environments has none there.
+    A complete lock pins an accepted version, with the extras, for each of `wanted` and for each
+    Requires-Dist of each pinned distribution, given its pinned extras. Metadata come from `found`,
+    which has none of a distribution that is pinned only for other environments.
     """
     here = at(environment, lock)
     asked = [("s3index", each) for each in wanted if applies(each, environment, extras=())]
@@ -82,7 +82,7 @@ def missing(
 
 
 def satisfied(requirement: Requirement, pin: Requirement | None) -> bool:
-    """Tell whether a pin is all that a requirement asks for."""
+    """Return whether a pin satisfies a requirement, extras included."""
     if not pin:
         return False
     [version] = [each.version for each in pin.specifier]
@@ -92,20 +92,20 @@ def satisfied(requirement: Requirement, pin: Requirement | None) -> bool:
 
 
 def project() -> list[Requirement]:
-    """Return what s3index needs to be built and to run."""
+    """Return the requirements of building and running s3index."""
     settings = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     texts = settings["build-system"]["requires"] + settings["project"]["dependencies"]
     return [Requirement(text) for text in texts]
 
 
 def development() -> list[Requirement]:
-    """Return what s3index needs beside that to be worked on: the extra `preview`, the group."""
+    """Return the further requirements of developing s3index: extra `preview`, group `dev`."""
     settings = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     extra = settings["project"]["optional-dependencies"]["preview"]
     return [Requirement(text) for text in extra + settings["dependency-groups"]["dev"]]
 
 
 def measured() -> list[Requirement]:
-    """Return what the benchmarks need beside s3index."""
+    """Return the benchmarks' requirements in addition to s3index."""
     lines = BENCH_LOCK.with_suffix(".in").read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""The template's Makefile, run in a small clone with an environment of its own."""
+"""Run the template's Makefile in a small clone with an environment of its own."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ from tests.template.baking import TEMPLATE
 
 
 def prepare(root: Path, lock: str, bench_lock: str = "") -> Path:
-    """Make a clone of what set-up reads, with other locks."""
+    """Make a clone of the files that set-up reads, with other locks."""
     (root / "benchmarks").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "README.md"):
         shutil.copy(TEMPLATE / name, root)
-    # Empty, as it is enough for an editable install.
+    # Empty files are enough for an editable install.
     (root / "src" / "s3index").mkdir(parents=True)
     (root / "src" / "s3index" / "__init__.py").touch()
     for name in ("hooks", "{{cookiecutter.project_slug}}"):
@@ -29,9 +29,9 @@ def prepare(root: Path, lock: str, bench_lock: str = "") -> Path:
 def make(
     root: Path, *arguments: str, env: Mapping[str, str] = {}, path: str = "", exits: int = 0
 ) -> str:
-    """Run make and return what it printed, stderr included.
+    """Run make; return its output, stderr included.
 
-    pip's own configuration is left out but for the way to PyPI.
+    Of pip's own configuration, only the settings for reaching PyPI are kept.
     """
     kept = ("PIP_CERT", "PIP_INDEX_URL", "PIP_PROXY")
     environment = {name: value for name, value in os.environ.items() if name in kept}

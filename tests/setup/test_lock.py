@@ -1,6 +1,6 @@
-"""Set-up installs the locks and nothing else, whatever an index offers and whichever pip there is.
+"""Set-up installs the locks and nothing else, whatever an index offers and whichever pip runs.
 
-Here every index also has a newer version of everything, made up.
+In these tests, every index also offers an invented newer version of everything.
 """
 
 import re
@@ -29,11 +29,11 @@ from tests.setup.locks import (
 from tests.setup.making import make, prepare
 
 CUT = ("coverage", "poetry-core", "pytest-cov")
-"""What is cut from the lock. pytest-cov alone needs more: none of it is to be looked for."""
+"""An excerpt of the lock. Only pytest-cov needs more, none of which may be resolved."""
 OLDEST = "22.3"
 """The pip of Python 3.11.0."""
 BROUGHT = {"pip", "setuptools"}
-"""What a new environment has already; Python 3.11 brings setuptools, too."""
+"""Packages that a new environment already has; setuptools comes with Python 3.11."""
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
@@ -56,7 +56,7 @@ def test_what_is_dropped_from_the_lock_is_missed() -> None:
 
 
 def packed(found: Distribution, folder: Path) -> Path:
-    """Write a wheel of what is installed; commands in bin/ stay out."""
+    """Write a wheel of an installed distribution, without its commands in bin/."""
     tag = re.search(r"^Tag: (.*)$", found.read_text("WHEEL") or "", re.MULTILINE)
     assert tag
     assert found.files
@@ -70,7 +70,7 @@ def packed(found: Distribution, folder: Path) -> Path:
 
 
 def offer_newer(names: Iterable[str], folder: Path) -> None:
-    """Make up a version of everything that is newer, and for poetry-core within its bounds."""
+    """Write an invented newer version of everything; poetry-core's is within its bounds."""
     for name in names:
         wheel(folder, name, "2.9999" if name == "poetry-core" else "9999")
 
@@ -113,11 +113,11 @@ def test_the_real_locks_with_the_oldest_pip(environment: str, tmp_path: Path) ->
 
 
 def packages(environment: Path) -> Path:
-    """Return where a virtual environment has its packages."""
+    """Return the site-packages folder of a virtual environment."""
     [folder] = environment.glob("lib/python3.*/site-packages")
     return folder
 
 
 def versions(environment: Path) -> dict[str, str]:
-    """Return {name: version} of what is installed in a virtual environment."""
+    """Return {name: version} of a virtual environment's packages."""
     return {name: each.version for name, each in installed(str(packages(environment))).items()}

@@ -1,4 +1,4 @@
-"""Set-up says what it lacks, starts over when it was cut off, and is done once."""
+"""Set-up names a missing tool, starts over after an interruption, and runs only once."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def test_a_missing_tool_is_one_line(tmp_path: Path, without: str, said: str) -> 
     tools.mkdir()
     for name in {"sh", "make", "git"} - {without}:
         (tools / name).symlink_to(shutil.which(name) or "")
-    # A Python that fails where it is asked for what is missing.
+    # This stands in for a Python that lacks something: it fails when asked for that.
     python = tools / "python3"
     python.write_text(f'#!/bin/sh\ncase "$*" in *{without}*) echo no >&2; exit 1; esac\n')
     python.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Bake the template with given answers, and run tools in what comes out."""
+"""Bake the template with given answers, and run tools in the result."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).resolve().parents[2]
 STUBS = TEMPLATE / "tests" / "stubs"
-"""A pip that knows no project: the question to PyPI is test_names' subject."""
+"""A pip that knows no project, so that tests do not ask PyPI; test_names covers that question."""
 
 ANSWERS: dict[str, object] = {
     "organization": "Acme",
@@ -42,7 +42,7 @@ class Refused(Exception):
     """The template refused its answers; `stderr` holds what its hooks printed there."""
 
     def __init__(self, stderr: str) -> None:
-        """Keep what was printed."""
+        """Keep the hooks' output."""
         super().__init__(stderr)
         self.stderr = stderr
 
@@ -50,15 +50,15 @@ class Refused(Exception):
 def bake(output_dir: Path, /, **answers: object) -> Path:
     """Bake a project into `output_dir` and return its folder.
 
-    Takes the answers that differ from ANSWERS. They go in through a replay file, which
-    cookiecutter takes as it is: `extra_context` would be rendered as template code first.
-    Raises Refused where the template, or cookiecutter itself, turns them down.
+    Takes the answers that differ from ANSWERS. They are passed in a replay file, which
+    cookiecutter uses unchanged; it would first render `extra_context` as template code.
+    Raises Refused if the template, or cookiecutter itself, refuses them.
     """
     return bake_from(TEMPLATE, output_dir, **answers)
 
 
 def bake_from(template: Path, output_dir: Path, /, **answers: object) -> Path:
-    """Do what `bake` does, with another template."""
+    """Bake like `bake`, from another template."""
     context = ANSWERS | answers
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as stderr:
         folder = Path(name)
@@ -79,7 +79,7 @@ def bake_from(template: Path, output_dir: Path, /, **answers: object) -> Path:
 
 
 def config_file(folder: Path) -> Path:
-    """Write a configuration with which cookiecutter keeps its files in `folder`, not in HOME."""
+    """Write a configuration that keeps cookiecutter's files in `folder`, not in HOME."""
     path = folder / "config.yaml"
     path.write_text(
         json.dumps({"cookiecutters_dir": str(folder), "replay_dir": str(folder / "replay")})
@@ -89,7 +89,7 @@ def config_file(folder: Path) -> Path:
 
 @contextmanager
 def _stderr_into(file: IO[bytes]) -> Iterator[None]:
-    # Hooks are processes and inherit the descriptor: replacing sys.stderr would miss them.
+    # Hooks are processes that inherit the descriptor: replacing sys.stderr would miss them.
     saved = os.dup(2)
     os.dup2(file.fileno(), 2)
     try:
@@ -102,10 +102,10 @@ def _stderr_into(file: IO[bytes]) -> Iterator[None]:
 def run(
     command: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None, text: str = ""
 ) -> str:
-    """Run a command that has to succeed and return what it printed, stderr included.
+    """Run a command that must succeed; return its output, stderr included.
 
-    pip's configuration and the settings of the pytest that runs this are kept from it;
-    `env` adds variables, `text` is its standard input.
+    It does not see pip's configuration or the settings of the running pytest. `env` adds
+    variables; `text` is its standard input.
     """
     private = ("PIP_FIND_LINKS", "PYTEST_", "COV_", "COVERAGE_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(private)}
@@ -125,19 +125,19 @@ def run(
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module of the Python which runs the tests."""
+    """Return the command that runs a module with the tests' own Python."""
     return [sys.executable, "-m", module, *arguments]
 
 
 def pypi() -> str:
-    """Return the simple index that pip takes for PyPI, for poetry-plugin-pypi-mirror."""
+    """Return the simple index that pip uses as PyPI, for poetry-plugin-pypi-mirror."""
     code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     default = run([sys.executable, "-c", code], Path.cwd()).strip()
     return os.environ.get("PIP_INDEX_URL", default)
 
 
 def committed(folder: Path) -> Path:
-    """Commit the template's files as they are now in a new repository, `folder`; return it."""
+    """Commit the template's current files to a new repository, `folder`; return it."""
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], TEMPLATE)
     for name in filter(None, listed.split("\0")):
         if (TEMPLATE / name).is_file():

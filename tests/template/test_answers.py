@@ -1,4 +1,4 @@
-"""Whatever is typed as free text is refused by name, or carried unchanged."""
+"""Free text in answers is either refused by name or carried unchanged."""
 
 import email
 import re
@@ -29,7 +29,7 @@ MIXED = st.lists(st.sampled_from(SNIPPETS) | st.characters(), max_size=12).map("
 
 
 def carried(key: str, text: str) -> bool:
-    """Tell whether a text can be carried, from the rules and apart from the hook's code."""
+    """Return whether a text can be carried, by the rules and independently of the hook's code."""
     categories = {unicodedata.category(character) for character in text}
     if key == "author_name" and (
         set("<>,") & set(text) or unicodedata.normalize("NFC", text) != text
@@ -69,12 +69,12 @@ def tokens(project: Path) -> list[Token]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> list[Token]:
-    """Return the README that the default answers give."""
+    """Return the README's tokens for the default answers."""
     return tokens(bake(tmp_path_factory.mktemp("plain")))
 
 
 def check(project: Path, answers: dict[str, str], plain: list[Token]) -> None:
-    """Hold a baked project's texts against the answers they came from."""
+    """Compare a baked project's texts with the answers they came from."""
     metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert metadata["description"] == answers["description"]
     assert metadata["authors"] == [
@@ -143,7 +143,7 @@ def test_text_reaches_the_wheels_metadata(
     tmp_path: Path, description: str, author_name: str
 ) -> None:
     project = bake(tmp_path, description=description, author_name=author_name, starter="empty")
-    # What `poetry build` calls, without the two seconds in which Poetry starts.
+    # `poetry build` calls this too, but Poetry takes two seconds to start.
     build = "from poetry.core.masonry.api import build_wheel; build_wheel('dist')"
     run([*python("poetry")[:1], "-c", build], project)
     [wheel] = (project / "dist").iterdir()

@@ -1,4 +1,4 @@
-"""Bake every combination of choices; run the tools of a sample that covers each choice."""
+"""Every combination of choices bakes, and the tools pass on a sample that covers each choice."""
 
 import ast
 import importlib.metadata
@@ -34,7 +34,7 @@ FOLDER = "{{cookiecutter.project_slug}}"
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return a folder's files, without git's and without what tools leave behind."""
+    """Return a folder's files, without git's and without tools' caches."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -149,7 +149,7 @@ def test_its_own_pre_commit_hooks_find_what_is_wrong(tmp_path: Path) -> None:
 
 
 def on_path(project: Path) -> dict[str, str]:
-    """Return an environment in which `poetry run` finds the tools of the tests' own."""
+    """Return an environment in which `poetry run` finds the tools of the tests' environment."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     home = {"PRE_COMMIT_HOME": str(project.parent / "pre-commit"), "PYTHONPATH": "src"}
     return {"PATH": path, "VIRTUAL_ENV": sys.prefix, **home}
@@ -157,7 +157,7 @@ def on_path(project: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def built(project: Path) -> Path:
-    """Build wheel and sdist; return the project's folder."""
+    """Build a wheel and an sdist; return the project's folder."""
     run(python("poetry", "build"), project)
     return project
 

@@ -1,4 +1,4 @@
-"""docs/customising.md, done to a copy of the template as it says, and baked from."""
+"""The commands of docs/customising.md turn a copy of the template into a fork that bakes."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def test_a_fork_bakes_what_it_says(fork: Path, tmp_path: Path) -> None:
     assert settings["bucket"] == "acme-packages"
     assert settings["region"] == "eu-west-1"
     assert settings["team"] == "shops"
-    # A copy without git: nobody can tell its commit.
+    # A copy without git has no known commit.
     publish = (project / "publish.py").read_text()
     assert '"s3index @ git+https://github.com/umbra/s3-lib-template@COMMIT"' in publish
     readme = (project / "README.md").read_text()

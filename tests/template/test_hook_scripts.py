@@ -1,7 +1,7 @@
-"""The hooks as cookiecutter runs them, rendered and as scripts, but in this process.
+"""The hooks work as rendered scripts, as cookiecutter runs them, but in this process.
 
-So coverage sees which of their lines run; that cookiecutter runs them like this is test_hooks' to
-show.
+In this process, coverage sees which of their lines run. test_hooks shows that cookiecutter runs
+them like this.
 """
 
 import os
@@ -25,7 +25,7 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hook:
     project.mkdir()
     monkeypatch.chdir(project)
 
-    # The parent works where the tests were started, which is no repository here.
+    # The parent's folder, where the tests were started, must not be taken for the template's.
     monkeypatch.setattr(os, "getppid", lambda: 0)
 
     def run(name: str, **answers: object) -> int:

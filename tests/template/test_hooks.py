@@ -1,4 +1,4 @@
-"""The hooks: what they refuse, what they leave behind, and what they finish."""
+"""The hooks refuse bad answers, leave nothing behind, and finish good projects."""
 
 import json
 import os
@@ -286,7 +286,7 @@ def test_all_problems_come_at_once_and_nothing_stays(tmp_path: Path) -> None:
 def asked(
     tmp_path: Path, program: str, *arguments: str, typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run cookiecutter or cruft as a person does, in `out`, with what they type."""
+    """Run cookiecutter or cruft as a person does, in `out`, with typed input."""
     (tmp_path / "out").mkdir()
     settings = {
         "COOKIECUTTER_CONFIG": str(config_file(tmp_path)),
@@ -380,7 +380,7 @@ def test_the_command_that_asks_again(argv: list[str], said: str) -> None:
 
 
 def test_addresses_cannot_be_answered(tmp_path: Path) -> None:
-    """In 0.2.0 the README took its addresses from the answers."""
+    """In 0.2.0, the README took its addresses from the answers."""
     evil = "https://evil.example.com/"
     keys = ("__url", "__index_url", "__site_url", "_url", "_index_url")
     replayed = bake(tmp_path / "replayed", **dict.fromkeys(keys, evil))
@@ -461,7 +461,7 @@ def test_answers_typed_at_the_prompts_make_a_project(tmp_path: Path) -> None:
 
 
 def files(folder: Path) -> list[str]:
-    """List the files of a project as git would, without its own and without caches."""
+    """List a project's files as git would, without git's own and without caches."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     hidden = (".git", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache")
     return sorted(path.as_posix() for path in found if not set(hidden) & set(path.parts))
@@ -549,7 +549,7 @@ def test_next_commands_work(
 
 
 def committed(template: Path) -> list[str]:
-    """Copy what is baked from to `template` and commit it; return the command that commits."""
+    """Copy the files needed for baking to `template`, commit them; return the commit command."""
     for name in ("cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}"):
         source, target = TEMPLATE / name, template / name
         target.parent.mkdir(exist_ok=True)

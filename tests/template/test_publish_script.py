@@ -1,6 +1,6 @@
-"""publish.py, on a machine that has never seen the project: pipx and uv make its environment.
+"""publish.py runs on a machine that is new to the project: pipx and uv create its environment.
 
-Libraries with awkward dependencies lock, test and publish, since the publisher's are not theirs.
+Libraries with awkward dependencies can lock, test and publish, as the publisher's are not theirs.
 """
 
 import os
@@ -45,7 +45,7 @@ def bucket(s3: "S3Client") -> str:
 
 
 def machine(home: Path) -> dict[str, str]:
-    """Return the environment of a person whose home this is, with pipx, uv and Poetry."""
+    """Return the environment of a person with this home, and with pipx, uv and Poetry."""
     return {
         "HOME": str(home),
         "PATH": f"{STUBS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -57,7 +57,7 @@ def machine(home: Path) -> dict[str, str]:
         "POETRY_CONFIG_DIR": str(home / "poetry-config"),
         "POETRY_VIRTUALENVS_CREATE": "true",
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
-        # Some mirrors of PyPI have no JSON of the kind that Poetry asks PyPI itself for.
+        # Some mirrors of PyPI lack the JSON that Poetry requests from PyPI itself.
         "POETRY_PYPI_MIRROR_URL": pypi(),
     }
 
@@ -120,7 +120,7 @@ def test_an_awkward_library(library: Path, bucket: str, dependency: str) -> None
 
 
 def python_3_10() -> str:
-    """Return a Python 3.10: pyenv's, whose shim on PATH need not work, or one that uv finds."""
+    """Return a Python 3.10: pyenv's own, as its shim on PATH may fail, or one that uv finds."""
     pyenv = sorted(Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10"))
     return str(pyenv[-1]) if pyenv else "3.10"
 

@@ -1,6 +1,6 @@
-"""What a project says of the template that it was made from: its address, its commit, its tag.
+"""A project names the template that it was made from: its address, its commit and its tag.
 
-The real cookiecutter, cruft and git; git is told that GitHub and the others are folders here.
+cookiecutter, cruft and git are real; git's settings map GitHub and other hosts to folders here.
 """
 
 import json
@@ -28,7 +28,7 @@ WORKFLOW += "all: __PROJECT__ __IMPORT__ __REGION__ __ACCESS__ __INDEX__\n"
 
 @dataclass(frozen=True)
 class World:
-    """A folder with `acme/s3-lib-template.git`, which has tags v0.9.0 and v1.0.0, on all hosts."""
+    """A folder that stands for all hosts: `acme/s3-lib-template.git` has tags v0.9.0 and v1.0.0."""
 
     folder: Path
     old: str
@@ -46,21 +46,21 @@ class World:
         return folder
 
     def git(self, folder: Path, *arguments: str) -> str:
-        """Run git as somebody who has no settings but this world's."""
+        """Run git with only this world's settings."""
         return self.run(["git", "-C", str(folder), *arguments], folder)
 
     def cookiecutter(self, *arguments: str, cwd: Path | None = None) -> str:
-        """Bake with cookiecutter into `made`; return what it said."""
+        """Bake with cookiecutter into `made`; return its output."""
         command = [*python("cookiecutter"), "--no-input", "--output-dir", str(self.folder / "made")]
         return self.run([*command, *arguments], cwd or self.folder)
 
     def cruft(self, *arguments: str) -> str:
-        """Bake with cruft into `made`; return what it said."""
+        """Bake with cruft into `made`; return its output."""
         command = [*python("cruft", "create", "--no-input"), "--output-dir"]
         return self.run([*command, str(self.folder / "made"), *arguments], self.folder)
 
     def run(self, command: list[str], cwd: Path) -> str:
-        """Run a command that has to succeed."""
+        """Run a command that must succeed; return its stdout."""
         settings = {
             "HOME": str(self.folder),
             "COOKIECUTTER_CONFIG": str(self.folder / "config.yaml"),
@@ -88,7 +88,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy what is baked from, with a workflow that has every name to replace, and commit it."""
+    """Copy the files needed for baking and a workflow with every placeholder; commit them."""
     home = tmp_path_factory.mktemp("source")
     folder = home / "template"
     name = "{{cookiecutter.project_slug}}"
@@ -302,7 +302,7 @@ def answers(**given: str) -> Mapping[str, object]:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let nobody know, as on macOS, where the parent process works."""
+    """Hide the parent process's working folder, as on macOS."""
     monkeypatch.setattr(os, "getppid", lambda: 0)
     monkeypatch.setenv("PWD", str(tmp_path))
 

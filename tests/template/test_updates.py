@@ -1,4 +1,4 @@
-"""A repository takes the template's next version, also after its owner has changed it."""
+"""A repository can be updated to the template's next version, even if its owner changed it."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def change_as_an_owner(project: Path) -> None:
-    """Change what is an owner's to change."""
+    """Make the changes that an owner may make."""
     replace(project / "README.md", r"## Use\n", "## Use\n\nOrders are counted in every shop.\n")
     replace(project / "README.md", r"at Acme\.\n", "at Acme.\n\nAsk us in the hallway.\n")
     pyproject = project / "pyproject.toml"
@@ -82,7 +82,7 @@ def replace(path: Path, pattern: str, text: str) -> None:
 
 
 def release_the_present(template: Path) -> None:
-    """Commit the template's files as they are now, in a clone that stands at 0.2.0."""
+    """Commit the template's current files to a clone that is at 0.2.0."""
     listed = git(TEMPLATE, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     git(template, "rm", "-r", "--quiet", ".")
     for name in listed.split("\0"):

@@ -1,8 +1,8 @@
-"""Runs a generated repository's workflows under nektos/act, a runner for GitHub Actions.
+"""Run a generated repository's workflows under nektos/act, a runner for GitHub Actions.
 
-Steps, expressions, called workflows, outputs and the template's own action are the real ones;
-GitHub's actions are stand-ins, in actions/. What act does not check (permissions, environments,
-filters of events, inputs of actions) is in test_workflows.
+Steps, expressions, called workflows, outputs and the template's own action are real. Other actions
+need GitHub or AWS, so actions/ has stand-ins for them. test_workflows checks what act does not:
+permissions, environments, event filters and actions' inputs.
 """
 
 import json
@@ -24,7 +24,7 @@ from tests.world import Library
 
 ACTIONS = Path(__file__).with_name("actions")
 ACTION = "acme/s3-lib-template@" + "a" * 40
-"""What the generated workflows name; act is told that it is this template."""
+"""The action that generated workflows name; act is told that it is this template."""
 
 ROLE = "arn:aws:iam::123456789012:role/s3index-devtools-acme-common"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -33,7 +33,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 def fill(
     text: str, index: str = "https://packages.acme.example/simple/", access: str = "public"
 ) -> str:
-    """Return a workflow with a repository's values in place of those that the hook fills in."""
+    """Return a workflow with a test repository's values in place of those from the hook."""
     values = {
         "PROJECT": "acme-common",
         "IMPORT": "acme_common",
@@ -53,7 +53,7 @@ class Clone:
     """A maintainer's clone of a generated library, and its origin."""
 
     def __init__(self, library: Library, access: str = "public", baked: Path | None = None) -> None:
-        """Bake it, or take what is `baked`; fill in its workflows, commit, push main."""
+        """Bake the library, or use `baked`; fill in its workflows, commit, push main."""
         folder, index = library.root, library.index
         self.folder = baked or bake(
             folder,
@@ -76,12 +76,12 @@ class Clone:
         subprocess.run(["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def commit(self) -> None:
-        """Commit all that was changed."""
+        """Commit all changes."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "Change the library")
 
     def change(self, path: str, old: str, new: str) -> None:
-        """Change one file, which holds `old`, and commit it."""
+        """Replace `old`, which must be there, in one file; commit it."""
         text = (self.folder / path).read_text()
         assert old in text
         (self.folder / path).write_text(text.replace(old, new))
@@ -96,7 +96,7 @@ class Clone:
 
 @dataclass
 class Run:
-    """What a run did: the result and the seconds of each job that started, and all output."""
+    """A run's output, and the result and duration in seconds of each job that started."""
 
     results: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -107,8 +107,8 @@ class Run:
 class Runner:
     """A machine with act, in a folder of its own.
 
-    `cache` is what Poetry and mypy of several machines may share; `index` has what the action's
-    locks name, and stands for PyPI where pip asks.
+    `cache` is what Poetry and mypy of several machines may share. `index` has what the action's
+    locks pin, and stands in for PyPI when pip asks.
     """
 
     folder: Path
@@ -121,7 +121,7 @@ class Runner:
     jobs: int = 2
 
     def run(self, clone: Clone, ref: str) -> Run:
-        """Run the release of a pushed tag to its end."""
+        """Run the release of a pushed tag to completion."""
         self.folder.mkdir(parents=True, exist_ok=True)
         happened = self.folder / "event.json"
         happened.write_text(json.dumps({"ref": ref, "repository": {"private": self.private}}))
@@ -129,7 +129,7 @@ class Runner:
         template = self.folder / "template"
         if not mirror.exists():
             _poetry_plugin(mirror)
-            # As GitHub has it: act reads a whole folder into memory for each use of an action.
+            # Only the files on GitHub: act reads the whole folder into memory for each use.
             committed(template)
         command: list[str | Path] = [
             *(Path(sys.executable).with_name("act"), "push", "--json", "--no-skip-checkout"),
@@ -192,7 +192,7 @@ class Runner:
 
 
 def _poetry_plugin(folder: Path) -> None:
-    """Copy the plugin with which Poetry reads a mirror of PyPI to where every Python finds it."""
+    """Copy Poetry's plugin for mirrors of PyPI to a folder where every Python finds it."""
     source = Path(poetry_plugin_pypi_mirror.__file__).parent
     for path in source.parent.glob("poetry_plugin_pypi_mirror*"):
         shutil.copytree(path, folder / path.name)
@@ -207,14 +207,14 @@ def _read(output: str) -> Run:
         except json.JSONDecodeError:
             run.log += f"{line}\n"
             continue
-        # act pads the names of called jobs, and writes those of both workflows before them.
+        # act pads the names of called jobs and puts both workflows' names before them.
         job, now = entry.get("job", "").rpartition("/")[2].strip(), entry.get("time")
         if job and now:
             now = datetime.fromisoformat(now)
             run.seconds[job] = (now - started.setdefault(job, now)).total_seconds()
         if "jobResult" in entry:
             run.results[job] = entry["jobResult"]
-        # Colours, which click writes to any terminal, tear sentences apart.
+        # click writes colours to any terminal, and they would split sentences.
         said = re.sub(r"\x1b\[[0-9;]*m", "", entry["msg"]).rstrip()
         run.log += f"{entry.get('job', 'act')}: {said}\n"
     return run

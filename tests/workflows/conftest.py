@@ -1,4 +1,4 @@
-"""What the tests of the action and of the workflows share."""
+"""Fixtures that the tests of the action and of the workflows share."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def index(cache: Path) -> str:
-    """Return the address of an index on this machine: what the locks name, and newer of each."""
+    """Return the address of a local index with all that the locks pin, and a newer one of each."""
     simple, wheels = cache / "simple", cache / "wheels"
     with FileLock(cache / "index.lock"):
         if not simple.exists():

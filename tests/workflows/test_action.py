@@ -1,4 +1,4 @@
-"""The action's own script, run by hand as a runner would."""
+"""The action's script, run as a runner would, installs exactly what its locks pin."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from tests.template.baking import run as execute
 def run(
     folder: Path, source: Path = TEMPLATE, install: str = "s3index", **variables: str
 ) -> tuple[int, str]:
-    """Run the action's script; return its exit code and what it said."""
+    """Run the action's script; return its exit code and output."""
     [step] = yaml.safe_load((TEMPLATE / "action.yml").read_text())["runs"]["steps"]
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
@@ -46,7 +46,7 @@ def run(
 
 
 def locked(name: str) -> dict[str, str]:
-    """Return what a lock of the action names for this Python and this system."""
+    """Return {name: version} that a lock of the action pins for this Python and system."""
     lines = (TEMPLATE / "action" / f"{name}.txt").read_text().splitlines()
     wanted = [Requirement(line.rstrip(" \\")) for line in lines if line[:1].isalpha()]
     return {
@@ -62,14 +62,14 @@ def test_what_is_installed_is_the_lock(tmp_path: Path, index: str, name: str) ->
     code, said = run(tmp_path, install=name, PIP_INDEX_URL=index)
     assert code == 0, said
     commands = Path((tmp_path / "path").read_text().strip())
-    # No `python` and no `pip`: the library's own stay the first on PATH.
+    # No `python` and no `pip`: the library's own stay first on PATH.
     command = "pyproject-build" if name == "build" else name
     assert [path.name for path in commands.iterdir()] == [command]
     python = tmp_path / "temp" / f"s3index-{name}" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
     freeze = [*pip, "list", "--format=freeze"]
     listed = subprocess.run(freeze, capture_output=True, text=True, check=True).stdout
-    # Nothing was resolved: what Dependabot raised has to fit together all the same.
+    # Nothing was resolved, but the versions that Dependabot raised must still fit together.
     agreed = subprocess.run([*pip, "check"], capture_output=True, text=True, check=False)
     assert agreed.returncode == 0, agreed.stdout
     found = dict(line.split("==") for line in listed.split())
@@ -79,9 +79,9 @@ def test_what_is_installed_is_the_lock(tmp_path: Path, index: str, name: str) ->
 
 
 def of_today(index: str, folder: Path) -> tuple[str, Path]:
-    """Return the address of an index that offers a newer poetry-core, too, and that wheel.
+    """Return the address of an index that also offers a newer poetry-core, and that wheel.
 
-    It builds otherwise: in what it writes, it names itself.
+    The newer one builds other bytes, because it writes its version into them.
     """
     version, newer = locked("poetry")["poetry-core"], "2.9999"
     old, new = f"poetry_core-{version}", f"poetry_core-{newer}"
@@ -99,7 +99,7 @@ def of_today(index: str, folder: Path) -> tuple[str, Path]:
 
 
 def of_a_year_ago(index: str, folder: Path) -> str:
-    """Return the address of an index that offers what the locks name, and nothing newer."""
+    """Return the address of an index that offers what the locks pin, and nothing newer."""
     for page in Path(index.removeprefix("file://")).glob("*/index.html"):
         old = folder / page.parent.name / "index.html"
         old.parent.mkdir(parents=True)
@@ -116,7 +116,7 @@ def test_a_tag_gives_the_same_bytes_in_a_year(tmp_path: Path, index: str) -> Non
         subprocess.run(["git", "-C", str(origin), *command], check=True)
 
     def built(name: str, offered: str) -> dict[str, str]:
-        """Build the tag as ci.yml does, on a machine that reaches nothing but an index."""
+        """Build the tag as ci.yml does, on a machine that reaches only an index."""
         machine = tmp_path / name
         machine.mkdir(exist_ok=True)
         env = {"PIP_INDEX_URL": offered, "HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(machine)}
@@ -134,7 +134,7 @@ def test_a_tag_gives_the_same_bytes_in_a_year(tmp_path: Path, index: str) -> Non
     today, newer = of_today(index, tmp_path)
     assert len(before) == 2
     assert built("now", today) == before
-    # The index of today could have changed them: with its poetry-core they are others.
+    # Today's index could have changed the files: its poetry-core builds other bytes.
     python = tmp_path / "now" / "temp" / "s3index-poetry" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", "--no-deps"]
     subprocess.run([*pip, "--no-index", str(newer)], check=True)

@@ -1,6 +1,6 @@
-"""A generated library's workflows under act, from a pushed tag to what a consumer installs.
+"""A generated library's workflows, under act, take a pushed tag to a release that installs.
 
-Here is what only a whole run shows; single scripts are in test_steps.
+These tests cover what only a whole run shows; test_steps covers single scripts.
 """
 
 from base64 import b64encode
@@ -45,7 +45,7 @@ def test_a_tag_becomes_a_release_that_a_consumer_installs(
         s3, library.index
     )
 
-    # Again, after a newer release: nothing changes, and it is the tag's version that is tried.
+    # Again, after a newer release: nothing changes, and the tag's version is installed.
     newer = wheel(tmp_path, version="0.2.0", body='raise RuntimeError("not this one")')
     release(at(library, "0.2.0"), newer)
     before = objects(s3, library.index)
@@ -61,7 +61,7 @@ def test_a_release_that_githubs_machines_may_not_read(
 ) -> None:
     clone = Clone(library, access=access)
     s3.delete_bucket_policy(Bucket=library.index.bucket)
-    # A private repository, of an organisation whose plan has attestations for those.
+    # A private repository of an organisation whose plan includes attestations for those.
     runner = replace(runner, variables={**runner.variables, "S3INDEX_ATTEST": "true"})
     done = runner.run(clone, clone.tag("v0.1.0"))
     assert done.results == dict.fromkeys([*CI, "Publish"], "success"), done.log
@@ -76,7 +76,7 @@ def test_a_release_is_installed_with_a_readers_token(
     credentials = "Basic " + b64encode(b"token:ci.a-token-of-the-tests").decode()
 
     def edge(seen: Seen) -> Answer:
-        """Ask for the token as an edge does, and keep it from the bucket."""
+        """Require the token as an edge does, and do not forward it to the bucket."""
         if seen.headers.get("Authorization") != credentials:
             return Answer(401, {"WWW-Authenticate": 'Basic realm="packages"'})
         headers = {name: value for name, value in seen.headers.items() if name != "Authorization"}

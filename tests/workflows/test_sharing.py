@@ -1,4 +1,4 @@
-"""docs/sharing.md: its commands, with a stand-in for gh that writes down what it is asked."""
+"""The commands of docs/sharing.md are right; gh needs an account, so a stand-in records them."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
-"""Single scripts of the generated workflows, run by bash as GitHub runs them.
+"""Single scripts of the generated workflows work, run by bash as GitHub runs them.
 
-What needs the steps before it, or GitHub's expressions, is in test_rehearsal.
+test_rehearsal covers what needs earlier steps or GitHub's expressions.
 """
 
 import subprocess
@@ -31,7 +31,7 @@ def script(name: str, job: str, contains: str) -> str:
 
 
 def run(text: str, folder: Path, variables: Mapping[str, str] = {}) -> tuple[int, str]:
-    """Run a script in a folder; return its exit code and what it said."""
+    """Run a script in a folder; return its exit code and output."""
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", text],
         cwd=folder,
@@ -106,5 +106,5 @@ def test_a_tag_is_checked_against_what_was_built() -> None:
     check = runs.index('s3index check-tag "$GITHUB_REF" dist/*')
     assert build[check]["if"] == "inputs.release"
     assert runs.index("poetry build") < check < runs.index("s3index publish --dry-run dist/*")
-    # origin/main has to be there, and the tag's own commit checked out.
+    # check-tag needs origin/main, and the tag's own commit checked out.
     assert build[0]["with"]["fetch-depth"] == 0

