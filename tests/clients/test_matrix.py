@@ -343,7 +343,6 @@ POETRY_WAYS = {
 
 WAYS = {"## pip": PIP_WAYS, "## uv": UV_WAYS, "## Poetry": POETRY_WAYS}
 MAIN = {
-    ("## pip", "newest", "constraints"),
     ("## uv", "uv", "add"),
     ("## uv", "uv", "no version fits"),
     ("## uv", "uv", "build requirement"),

@@ -122,7 +122,8 @@ def test_setting_up_and_importing(s3: "S3Client", move: Move, tmp_path: Path) ->
     assert move.listed(s3) == {path.name for path in files}
 
 
-@pytest.mark.parametrize("heading", [pytest.param(S3PYPI, marks=pytest.mark.full), DEVPI])
+@pytest.mark.full
+@pytest.mark.parametrize("heading", [S3PYPI, DEVPI])
 def test_an_old_index(s3: "S3Client", move: Move, tmp_path: Path, heading: str) -> None:
     move.set_up()
     files = made(tmp_path / "made", "0.1.0")

@@ -197,6 +197,7 @@ def test_throttling_is_waited_for(
     assert_sound(library)
 
 
+@pytest.mark.full
 def test_throttling_without_end(
     s3: "S3Client", library: Library, serve: Serve, tmp_path: Path, pauses: list[float]
 ) -> None:
@@ -276,6 +277,7 @@ def test_an_answer_that_is_cut_off_in_its_body(
     assert [seen.key for seen in stand_in.seen if seen.method == "GET"].count(key) == 4
 
 
+@pytest.mark.full
 def test_an_answer_that_is_always_cut_off(
     library: Library, endpoint: str, serve: Serve, tmp_path: Path
 ) -> None:

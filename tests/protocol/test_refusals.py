@@ -325,7 +325,8 @@ def test_pages_that_are_not_ours(
     assert objects(s3, library.index) == {key: body}
 
 
-@pytest.mark.parametrize("what", ["deleted", pytest.param("put back", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("what", ["deleted", "put back"])
 def test_a_page_that_was_lost(
     s3: "S3Client", library: Library, wire: StandIn, tmp_path: Path, what: str
 ) -> None:

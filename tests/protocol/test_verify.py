@@ -189,7 +189,13 @@ MENDED: dict[str, tuple[Damage, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", MENDED)
+SLOW = ("a wrong size", "every page", "a project page that is not JSON", "a damaged record")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.full] if name in SLOW else []) for name in MENDED],
+)
 def test_damage_is_named_and_mended(s3: "S3Client", published: Library, name: str) -> None:
     damage, expected = MENDED[name]
     before = objects(s3, published.index)

@@ -423,6 +423,7 @@ def test_repair_says_what_it_did_and_what_is_left(s3: "S3Client", repository: Li
 # preview
 
 
+@pytest.mark.full
 def test_preview_serves_until_interrupted(repository: Library) -> None:
     root = buildable(repository)
     # Whatever is set for AWS, the preview uses its own settings.

@@ -88,12 +88,13 @@ def test_the_sdist_holds_what_it_is_built_from(built: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "docs"))]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "source",
     [
         "wheel",
-        pytest.param("sdist", marks=pytest.mark.full),
-        pytest.param("git", marks=pytest.mark.full),
+        "sdist",
+        "git",
     ],
 )
 def test_it_installs_and_runs(source: str, clone: Path, built: Path, tmp_path: Path) -> None:
