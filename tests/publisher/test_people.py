@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -196,6 +197,14 @@ def test_files_have_size_date_digest_and_uploader(tmp_path: Path) -> None:
     assert '<time datetime="2026-01-02T03:04:05Z">2026-01-02</time>' in html
 
 
+def test_a_page_is_about_its_newest_release(tmp_path: Path) -> None:
+    page = page_of(wheel(tmp_path))
+    later = new_claim([read(wheel(tmp_path, version="0.2.0"))], NOW + timedelta(1), "ann", None)
+    html = shown(add(page, later.files), about.read(metadata(), None))
+    assert 'Released <time datetime="2026-01-03T03:04:05Z">2026-01-03</time> by ann</p>' in html
+    assert re.search(r"<h3[^>]*>.*Usage.*</h3>", html)
+
+
 @pytest.mark.parametrize(
     ("size", "said"),
     [(None, ""), (0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (1_234_567, "1.23 MB")],
@@ -238,6 +247,11 @@ def test_an_organisation_of_one_team_has_that_teams_page(tmp_path: Path) -> None
     html = people.catalogue(found, INDEX, None).decode()
     assert "<title>Packages of devtools</title>" in html
     assert "Teams:" not in html
+    assert "All packages" not in html
+    assert (
+        '<a href="../../index.html">All packages'
+        in people.catalogue(found, INDEX, "devtools").decode()
+    )
 
 
 def replace_name(found: Record, name: str) -> Record:
@@ -268,6 +282,7 @@ def test_a_feed_shows_a_release_once(tmp_path: Path) -> None:
     ids = {each["id"] for each in entries(body)}
     assert len(ids) == 3
     assert entries(body)[1]["summary"].rstrip() == "Retries & <more>"
+    assert entries(body)[0]["summary"] == "acme-common"
     # After the next release and a yank:
     page = mark(add(page, page_of(wheel(tmp_path, version="1.0")).files), Version("0.1.0"), True)
     later = entries(people.feed(records(record(page, "devtools")), INDEX, FEED, CATALOGUE, "Acme"))
