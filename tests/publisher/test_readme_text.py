@@ -186,10 +186,25 @@ def test_any_text(text: str) -> None:
         '<pre lang="x"><code>' * 10_000,
         "<blockquote>" * 20_000,
         "<div></x>" * 30_000,
+        "<a-x>" * 50_000,
+        "<li>" * 50_000,
+        "<svg>" + "<a>" * 50_000,
         "<div><!--</div>-->" * 10_000,
         "".join(f"<b title={number}>" for number in range(200)) + "<p>x" * 50_000,
     ],
-    ids=["quotes", "lists", "div", "pre", "blockquote", "ends", "comments", "formatting"],
+    ids=[
+        "quotes",
+        "lists",
+        "div",
+        "pre",
+        "blockquote",
+        "ends",
+        "custom",
+        "control",
+        "svg",
+        "comments",
+        "formatting",
+    ],
 )
 def test_text_that_would_take_minutes_or_gigabytes_is_shown_as_it_is(text: str) -> None:
     html = readme.html(text, "text/markdown")
