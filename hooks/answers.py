@@ -1,8 +1,9 @@
-"""Reject answers once the last is given: before a folder exists, and without a traceback.
+"""Reject answers that could not work, all at once, and without a traceback.
 
 When a hook fails, cookiecutter and cruft print a traceback. A Jinja extension runs inside them and
-can exit instead: cookiecutter.json passes the answers through the filter `checked`. Replays skip
-this; pre_gen_project.py checks them.
+can exit instead. cookiecutter.json passes the answers through the filter `checked` once the last is
+given, before a folder exists. A replay asks nothing: pre_gen_project.py, which cookiecutter renders
+before it runs it, passes its answers through the filter `replayed`.
 """
 
 import json
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from jinja2 import Environment
@@ -21,12 +23,12 @@ from .pre_gen_project import answer, problems
 
 
 class Answers(Extension):
-    """Adds the filter `checked` to cookiecutter's templates."""
+    """Adds the filters `checked` and `replayed` to cookiecutter's templates."""
 
     def __init__(self, environment: Environment) -> None:
-        """Add the filter."""
+        """Add the filters."""
         super().__init__(environment)
-        environment.filters["checked"] = checked
+        environment.filters |= {"checked": checked, "replayed": replayed}
 
 
 def checked(answers: Mapping[str, object]) -> str:
@@ -56,6 +58,20 @@ def checked(answers: Mapping[str, object]) -> str:
             f"\nTo answer again, with the valid answers filled in:\n\n    {again}", file=sys.stderr
         )
     raise SystemExit(1)
+
+
+def replayed(answers: Mapping[str, object]) -> str:
+    """Return "", or print the problems with a replay's answers and exit.
+
+    Remove the folder of the project, which cookiecutter has just created.
+    """
+    if found := problems(answers):
+        sys.stdout.flush()
+        sys.stderr.writelines(f"{line}\n" for line in found)
+        with suppress(KeyError, OSError):
+            Path(str(answers["_output_dir"]), str(answers["project_slug"])).rmdir()
+        raise SystemExit(1)
+    return ""
 
 
 def command(argv: list[str], answers: Mapping[str, str]) -> str:

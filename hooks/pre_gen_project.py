@@ -1,16 +1,14 @@
-"""Reject answers that could not work, all at once.
+"""The rules for answers, which answers.py applies: after the prompts, and to a replay's answers.
 
-Answers from prompts have already passed these rules in answers.py; those of a replay have not.
+{{ cookiecutter | replayed }}
 """
 
-import json
 import keyword
 import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from urllib.parse import unquote
 
 CHOICES = {
     "python_version": ("3.10", "3.11", "3.12", "3.13", "3.14"),
@@ -197,16 +195,3 @@ def _edge(value: str, access: object) -> Iterator[str]:
         yield "must be empty, or an address such as https://packages.acme.example, with no slash"
     if not value and access == "token":
         yield "must be given where access is token: the edge is what asks for tokens"
-
-
-def main() -> int:
-    """Print every problem to stderr; return the exit status, 1 if there was one."""
-    # Percent-encoded, so that no answer can end the string and become code.
-    answers: dict[str, object] = json.loads(unquote("{{ cookiecutter | jsonify | urlencode }}"))
-    found = problems(answers)
-    sys.stderr.writelines(f"{line}\n" for line in found)
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import IO
 
@@ -60,7 +60,7 @@ def bake(output_dir: Path, /, **answers: object) -> Path:
 def bake_from(template: Path, output_dir: Path, /, **answers: object) -> Path:
     """Bake like `bake`, from another template."""
     context = ANSWERS | answers
-    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as stderr:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile("w+") as stderr:
         folder = Path(name)
         replay = folder / "answers.json"
         replay.write_text(json.dumps({"cookiecutter": context}))
@@ -72,9 +72,9 @@ def bake_from(template: Path, output_dir: Path, /, **answers: object) -> Path:
                     output_dir=str(output_dir),
                     config_file=str(config_file(folder)),
                 )
-        except (CookiecutterException, FileNotFoundError) as error:
+        except (CookiecutterException, FileNotFoundError, SystemExit) as error:
             stderr.seek(0)
-            raise Refused(stderr.read().decode()) from error
+            raise Refused(stderr.read()) from error
     return Path(project)
 
 
@@ -88,13 +88,15 @@ def config_file(folder: Path) -> Path:
 
 
 @contextmanager
-def _stderr_into(file: IO[bytes]) -> Iterator[None]:
-    # Hooks are processes that inherit the descriptor: replacing sys.stderr would miss them.
+def _stderr_into(file: IO[str]) -> Iterator[None]:
+    # Hooks are processes that inherit the descriptor; pytest has replaced sys.stderr.
     saved = os.dup(2)
     os.dup2(file.fileno(), 2)
     try:
-        yield
+        with redirect_stderr(file):
+            yield
     finally:
+        file.flush()
         os.dup2(saved, 2)
         os.close(saved)
 

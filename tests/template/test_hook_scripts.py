@@ -30,10 +30,15 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hook:
 
     def run(name: str, **answers: object) -> int:
         path = TEMPLATE / "hooks" / f"{name}.py"
-        context: Mapping[str, object] = {**ANSWERS, **answers}
+        context: Mapping[str, object] = {
+            **ANSWERS,
+            "_extensions": [EXTENSION],
+            "_output_dir": str(tmp_path),
+            **answers,
+        }
         environment = StrictEnvironment(context={"cookiecutter": context})
-        text = environment.from_string(path.read_text()).render(cookiecutter=context)
         try:
+            text = environment.from_string(path.read_text()).render(cookiecutter=context)
             exec(compile(text, str(path), "exec"), {"__name__": "__main__"})
         except SystemExit as stop:
             return int(stop.code or 0)
@@ -47,12 +52,17 @@ def test_good_answers_pass_in_silence(hook: Hook, capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "")
 
 
-def test_bad_answers_are_told(hook: Hook, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_answers_are_told(
+    hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    created = tmp_path / "a" / "b"
+    created.mkdir(parents=True)
     assert hook("pre_gen_project", project_slug="a/b") == 1
     assert capsys.readouterr().err == (
         "project_slug 'a/b': must be a normalised project name: a-z and 0-9, single hyphens "
         "between them\n"
     )
+    assert not created.exists()
 
 
 @pytest.mark.parametrize(

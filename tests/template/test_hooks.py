@@ -405,6 +405,20 @@ def test_a_replay_of_another_version_is_checked(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, f"team 'X': {TEAM}\n")
 
 
+def test_a_replay_with_bad_answers_ends_without_a_traceback(tmp_path: Path) -> None:
+    first = asked(tmp_path, "cookiecutter", str(TEMPLATE), "--no-input")
+    assert first.returncode == 0, first.stderr
+    [dumped] = (tmp_path / "replay").iterdir()
+    context = json.loads(dumped.read_text())
+    context["cookiecutter"] |= {"project_slug": "acme-other", "team": "X"}
+    dumped.write_text(json.dumps(context))
+    again = tmp_path / "again"
+    again.mkdir()
+    done = asked(again, "cookiecutter", str(TEMPLATE), "--replay-file", str(dumped))
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"team 'X': {TEAM}\n")
+    assert list((again / "out").iterdir()) == []
+
+
 # Relative, so that it is short enough for every answer: hooks run in the project's folder.
 TOUCH = "__import__('pathlib').Path('canary').touch()"
 CODE = {
