@@ -131,18 +131,20 @@ class Runner:
             _poetry_plugin(mirror)
             # Only the files on GitHub: act reads the whole folder into memory for each use.
             committed(template)
+        workflows = clone.folder / ".github" / "workflows"
+        # `s3index init` gives it another name.
+        [release] = workflows.glob("*release.yml")
         command: list[str | Path] = [
             *(Path(sys.executable).with_name("act"), "push", "--json", "--no-skip-checkout"),
             *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", happened),
             *("--action-cache-path", self.folder / "act", "--no-cache-server"),
             *("--concurrent-jobs", str(self.jobs)),
-            *("--workflows", ".github/workflows/release.yml"),
+            *("--workflows", release.relative_to(clone.folder)),
             *(f"--local-repository={ACTION}={template}", "--action-offline-mode"),
         ]
-        workflows = (clone.folder / ".github" / "workflows").glob("*.yml")
         used = {
             use
-            for path in workflows
+            for path in workflows.glob("*.yml")
             for use in re.findall(r"uses: (\S+/(\S+)@\S+)", path.read_text())
         }
         command += [

@@ -3,6 +3,7 @@
 These tests cover what only a whole run shows; test_steps covers single scripts.
 """
 
+import subprocess
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.commands import s3index
 from tests.distributions import wheel
+from tests.moving.test_init import PIN
 from tests.protocol.standin import Answer, Seen, forward, standing_in
+from tests.template.baking import pypi
 from tests.workflows.act import PYTHON, Clone, Runner
 from tests.world import Library, at, objects, release
 
@@ -90,6 +94,42 @@ def test_a_release_is_installed_with_a_readers_token(
     assert done.results == GREEN, done.log
     assert {seen.key for seen in stand_in.seen} >= {"simple/acme-common/", "simple/constraints.txt"}
     assert "a-token-of-the-tests" not in done.log
+
+
+PYPROJECT = """\
+[build-system]
+requires = ["flit_core==3.12.0"]
+build-backend = "flit_core.buildapi"
+
+[project]
+name = "acme-common"
+dynamic = ["version", "description"]
+"""
+
+
+def test_a_library_that_init_has_set_up(
+    s3: "S3Client", library: Library, runner: Runner, tmp_path: Path
+) -> None:
+    """Its backend is not Poetry's, and its version is in its code."""
+    root = tmp_path / "acme-common"
+    (root / "src" / "acme_common").mkdir(parents=True)
+    code = '"""What teams share."""\n\n__version__ = "0.1.0"\n'
+    (root / "src" / "acme_common" / "__init__.py").write_text(code)
+    (root / "pyproject.toml").write_text(PYPROJECT)
+    (root / "README.md").write_text("# Common\n")
+    (root / ".gitignore").write_text("dist/\n__pycache__/\n")
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=root, check=True)
+    options = ["--team=devtools", "--access=public", "--repository=acme/acme-common"]
+    options += [f"--bucket={library.index.bucket}", f"--region={library.index.region}"]
+    s3index(root, "init", *options, f"--template={PIN}", "--yes")
+    clone = Clone(library, baked=root)
+    # PyPI, for the backend.
+    done = replace(runner, index=pypi()).run(clone, clone.tag("v0.1.0"))
+    assert done.results == dict.fromkeys(["Build", "Publish", INSTALL], "success"), done.log
+    assert "v0.1.0 may be released." in done.log
+    assert f"{library.index.project_page('acme-common')}acme_common-0.1.0.tar.gz" in objects(
+        s3, library.index
+    )
 
 
 def _wrong_tag(clone: Clone) -> str:
