@@ -207,7 +207,9 @@ def _look(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepar
             state = replace(state, claim=_same_claim(claimed, state.key, state.claim, version))
         else:
             # 0.2.0 made no claims; if it left other bytes here, a claim would be useless.
-            yield from _refuse_stored(state.files, index, state.stored)
+            keys = {index.file(file.project, file.filename): file for file in state.files}
+            taken = {key: file.sha256 for key, file in keys.items() if key in state.stored}
+            yield from _same_bytes(state.claim.name, taken)
     except Refused as refusal:
         return refusal
     return replace(state, released=bool(listed))
@@ -431,29 +433,22 @@ def _create(files: Sequence[Distribution], index: Index, stored: Collection[str]
         puts[key] = Put(key, file.path, file.sha256, kind, IMMUTABLE)
         if file.metadata is not None:
             puts[f"{key}.metadata"] = metadata_put(f"{key}.metadata", file.metadata, None)
+    project = files[0].project
     created: set[str] = set()
     taken = [key for key in puts if key in stored]
     while len(created) < len(puts):
-        facts = yield from ask([Stat(key) for key in taken])
-        for key, fact in zip(taken, facts, strict=True):
-            if fact and fact.sha256 != puts[key].sha256:
-                filename = key.split("/")[-1].removesuffix(".metadata")
-                raise pages.immutable(files[0].project, filename)
-            if fact:
-                created.add(key)
+        created |= yield from _same_bytes(project, {key: puts[key].sha256 for key in taken})
         wanted = [key for key in puts if key not in created]
         replies = yield from ask([puts[key] for key in wanted])
         created |= {key for key, reply in zip(wanted, replies, strict=True) if reply}
         taken = [key for key in puts if key not in created]
 
 
-def _refuse_stored(
-    files: Sequence[Distribution], index: Index, stored: Collection[str]
-) -> Steps[None]:
-    """Raise Refused if a file of the release is stored with other bytes."""
-    known = {index.file(file.project, file.filename): file for file in files}
-    taken = [key for key in known if key in stored]
-    facts = yield from ask([Stat(key) for key in taken])
-    for key, fact in zip(taken, facts, strict=True):
-        if fact and fact.sha256 != known[key].sha256:
-            raise pages.immutable(known[key].project, known[key].filename)
+def _same_bytes(project: str, digests: Mapping[str, str]) -> Steps[set[str]]:
+    """Return which of the keys exist; raise Refused if one has another SHA-256 than given."""
+    facts = yield from ask([Stat(key) for key in digests])
+    found = {key: fact for key, fact in zip(digests, facts, strict=True) if fact}
+    for key, fact in found.items():
+        if fact.sha256 != digests[key]:
+            raise pages.immutable(project, key.rpartition("/")[2].removesuffix(".metadata"))
+    return set(found)
