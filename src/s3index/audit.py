@@ -7,9 +7,9 @@ cannot be fixed without deleting: an abandoned upload, or a folder that is not a
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Concatenate, ParamSpec
 
-from packaging.utils import canonicalize_version
+from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
 from s3index import pages, site
@@ -17,8 +17,8 @@ from s3index.about import About
 from s3index.claims import Claim, parse_claim
 from s3index.distribution import new_md5, parse_filename
 from s3index.errors import Refused
-from s3index.pages import File, Malformed, ProjectPage
-from s3index.refresh import Objects, describe, described_by, organization_page
+from s3index.pages import File, Malformed, ProjectPage, Record, Records
+from s3index.refresh import Objects, Scope, describe, described_by, organization_page
 from s3index.settings import LIST, NAME, Index
 from s3index.steps import Facts, List, Listed, Stat, Steps, Stored, ask, get_all
 
@@ -26,7 +26,11 @@ TOGETHER = 64
 """Projects in one batch, whose objects have to fit into memory."""
 
 
+P = ParamSpec("P")
+
 Listing = Mapping[str, Listed]
+Described = tuple[ProjectPage, About | None]
+"""A project page, and the description of its newest release."""
 
 
 @dataclass
@@ -60,14 +64,17 @@ class Observed:
         return self.stored is None or not self.stored.body
 
 
-def listing(index: Index, project: str | None = None) -> list[List]:
-    """Return the requests that list the keys of a team and the organisation, or of one project."""
+def listed_keys(index: Index, project: str | None = None) -> Steps[dict[str, Listed]]:
+    """List the objects of a team and of the organisation's namespace, or of one project."""
     prefixes = (
         [index.team_list, LIST, index.site("simple/")]
         if project is None
         else [index.project_page(project), *site.project_keys(index, project)]
     )
-    return [List(prefix) for prefix in prefixes]
+    found: dict[str, Listed] = {}
+    for keys in (yield from ask([List(prefix) for prefix in prefixes])):
+        found |= keys
+    return found
 
 
 def folders(keys: Listing, index: Index) -> tuple[dict[str, dict[str, Listed]], list[str]]:
@@ -92,16 +99,14 @@ def observe(
 
     Objects listed with the expected MD5 are not requested; if `deep`, distributions are.
     """
-    wanted: list[str] = []
-    for name, folder in folders.items():
-        page = index.project_page(name)
-        wanted += [page, *(key for key in folder if _claimed_version(key.removeprefix(page)))]
+    claims = {name: _claim_keys(folder, index, name) for name, folder in folders.items()}
+    wanted = [key for name in folders for key in (index.project_page(name), *claims[name])]
     objects = yield from get_all(wanted)
-    found = [_observed(name, folder, index, objects) for name, folder in folders.items()]
-    for one in found:
-        if one.page:
-            wanted += [key for key in described_by(index, one.page) if key not in objects]
-    objects |= yield from get_all([key for key in wanted if key not in objects])
+    found = [
+        _observed(name, folder, claims[name], index, objects) for name, folder in folders.items()
+    ]
+    about = [key for one in found if one.page for key in described_by(index, one.page)]
+    objects |= yield from get_all([key for key in about if key not in objects])
     for one in found:
         one.about = describe(index, one.page, objects) if one.page else None
     rendered = site.project_site([(one.page, one.about) for one in found if one.page], index)
@@ -120,7 +125,7 @@ def observe(
         one.rendered = {key: rendered[key] for key in one.objects if one.page}
         owned = index.organization_page(one.name)
         if stored := one.objects[owned]:
-            one.owner = read(stored, partial(pages.owner, key=owned), owned, one.findings)
+            one.owner = read(pages.owner, stored, owned, one.findings)
         one.facts = {} if deep else _listed_facts(one, index)
         # A release made after the keys were listed has its files, too: request all that pages and
         # claims name, listed or not.
@@ -129,6 +134,45 @@ def observe(
     for (one, key), facts in zip(stats, replies, strict=True):
         one.facts[key] = facts
     return found
+
+
+def records_of(scope: Scope, objects: Objects, findings: list[str]) -> dict[str, Record]:
+    """Return the records of a list as read; add a finding for each damaged one."""
+    found = read(pages.parse_list, objects[scope.key], scope.key, findings, scope.base)
+    records, damaged = found or ({}, [])
+    findings += [f"{scope.key}: the record of {name} is damaged" for name in damaged]
+    return records
+
+
+def listed_names(listed: Mapping[str, Records], index: Index) -> set[str]:
+    """Return the names that belong to this team according to the lists."""
+    return {
+        record.name
+        for records in listed.values()
+        for record in records.values()
+        if record.team in (None, index.team)
+    }
+
+
+def expected_records(
+    scope: Scope,
+    listed: Records,
+    read: Mapping[str, Described],
+    names: set[str],
+    index: Index,
+) -> dict[str, Record]:
+    """Return the records that a list should have: those of the pages, and of taken names.
+
+    Records of other teams' projects stay as they are.
+    """
+    expected = {}
+    for name, record in listed.items():
+        if name not in names or record.team not in (None, index.team):
+            expected[name] = record
+        elif name not in read:
+            expected[name] = Record(name, record.last_serial, None, record.team)
+    ours = [scope.record(page, index, about) for page, about in read.values()]
+    return {**{record.name: record for record in ours}, **expected}
 
 
 def chunks(names: Collection[str], folders: Mapping[str, Listing]) -> Iterator[dict[str, Listing]]:
@@ -156,15 +200,15 @@ def should_be(one: Observed, index: Index) -> list[File]:
             file for file in claim.files if file.filename in old or _is_stored(file, one, index)
         ]
         key = index.claim(one.name, version)
-        if any(file.filename in old for file in claim.files):
-            listed += [pages.yanked(file, yanked.get(version, file.yanked)) for file in there]
-        elif len(there) == len(claim.files):
-            listed += [pages.yanked(file, yanked.get(version, file.yanked)) for file in there]
+        if not old.keys() & claim.digests.keys():
+            if len(there) < len(claim.files):
+                one.notes.append(
+                    f"{key}: an unfinished release: some of its files are missing, and it is not "
+                    "listed"
+                )
+                continue
             one.findings.append(f"{key}: the release is complete, but not listed")
-        else:
-            one.notes.append(
-                f"{key}: an unfinished release: some of its files are missing, and it is not listed"
-            )
+        listed += [replace(file, yanked=yanked.get(version, file.yanked)) for file in there]
     # Releases of 0.2.0 have no claim; if the page is lost, its copy lists the same files.
     known = list(old.values()) if one.page else copy
     listed += [file for file in known if file.filename not in claimed]
@@ -188,58 +232,69 @@ def unclaimed(one: Observed, files: Collection[File], index: Index) -> list[Clai
         times = [file.upload_time for file in entries if file.upload_time]
         free = index.claim(one.name, version) not in one.listed
         if free and times and all(_is_stored(file, one, index) for file in entries):
-            plain = pages.in_order(pages.yanked(file, False) for file in entries)
+            plain = pages.in_order(replace(file, yanked=False) for file in entries)
             found.append(Claim(one.name, str(version), plain, min(times), plain[0].uploaded_by))
     return found
 
 
 def read(
-    stored: Stored | None, parse: Callable[[bytes], pages.T], key: str, findings: list[str]
+    parse: Callable[Concatenate[bytes, str, P], pages.T],
+    stored: Stored | None,
+    key: str,
+    findings: list[str],
+    *args: P.args,
+    **kwargs: P.kwargs,
 ) -> pages.T | None:
     """Parse an object; return None and add a finding if it is missing or malformed."""
     if stored is None:
         findings.append(f"{key}: missing")
         return None
     try:
-        return parse(stored.body)
+        return parse(stored.body, key, *args, **kwargs)
     except Malformed:
         findings.append(f"{key}: not what this publisher writes")
         return None
 
 
-def _observed(name: str, listed: Listing, index: Index, objects: Objects) -> Observed:
+def _observed(
+    name: str,
+    listed: Listing,
+    claimed: Mapping[str, Version],
+    index: Index,
+    objects: Objects,
+) -> Observed:
     key = index.project_page(name)
     findings: list[str] = []
     stored = objects[key]
     page = None
     if stored and stored.body:
-        page = read(stored, partial(pages.parse_project, key=key, name=name), key, findings)
+        page = read(pages.parse_project, stored, key, findings, name)
     claims = {}
-    for path in listed:
-        if version := _claimed_version(path.removeprefix(key)):
-            parse = partial(parse_claim, key=path, name=name, version=version)
-            if claim := read(objects[path], parse, path, findings):
-                claims[version] = claim
+    for path, version in claimed.items():
+        if claim := read(parse_claim, objects[path], path, findings, name, version):
+            claims[version] = claim
     one = Observed(name, listed, stored, page, claims, findings)
     one.notes += [
         f"{path}: not managed by s3index"
         for path in listed
-        if path != key
-        and not _claimed_version(path.removeprefix(key))
-        and not _is_distribution(path.removesuffix(".metadata"), one)
+        if path not in (key, *claimed) and not _is_distribution(path.removesuffix(".metadata"), one)
     ]
     return one
 
 
-def _claimed_version(path: str) -> Version | None:
-    """Return the version in a claim's key, None if the key is not a claim's."""
-    found = re.fullmatch(r"release-(.{1,200})\.json", path)
-    try:
-        version = Version(found[1]) if found else None
-    except InvalidVersion:
-        return None
-    # Equal versions share one claim: release-1.0.json would be a second one for 1.
-    return version if version and path == f"release-{canonicalize_version(version)}.json" else None
+def _claim_keys(folder: Listing, index: Index, name: str) -> dict[str, Version]:
+    """Return the keys of the claims in a project's folder, with the version in each."""
+    found = {}
+    for key in folder:
+        match = re.fullmatch(r".*/release-(.{1,200})\.json", key)
+        try:
+            version = Version(match[1]) if match else None
+        except InvalidVersion:
+            continue
+        # Equal versions share one claim: release-1.0.json would be a second one for 1.
+        if version and key == index.claim(name, version):
+            found[key] = version
+    return found
 
 
 def _is_distribution(key: str, one: Observed) -> bool:
@@ -252,7 +307,9 @@ def _is_distribution(key: str, one: Observed) -> bool:
 
 def _named_keys(one: Observed, index: Index) -> set[str]:
     """Return the keys of all files that a page or claim names, and of their core metadata."""
-    files = {index.file(one.name, file.filename): file for file in _named(one, index)}
+    claimed = [file for claim in one.claims.values() for file in claim.files]
+    named = [*(one.page.files if one.page else ()), *_copy(one, index), *claimed]
+    files = {index.file(one.name, file.filename): file for file in named}
     return files.keys() | {f"{key}.metadata" for key, file in files.items() if file.core_metadata}
 
 
@@ -267,11 +324,6 @@ def _listed_facts(one: Observed, index: Index) -> dict[str, Facts | None]:
                 if listed and digest and listed.etag == md5:
                     facts[path] = Facts(listed.size, digest)
     return facts
-
-
-def _named(one: Observed, index: Index) -> list[File]:
-    claimed = (file for claim in one.claims.values() for file in claim.files)
-    return [*(one.page.files if one.page else ()), *_copy(one, index), *claimed]
 
 
 def _copy(one: Observed, index: Index) -> tuple[File, ...]:

@@ -343,11 +343,6 @@ def mark(page: ProjectPage, version: Version, yank: bool | str) -> ProjectPage:
     return page if tuple(files) == page.files else _next(page, files)
 
 
-def yanked(file: File, yank: bool | str) -> File:
-    """Return a file's entry with its yank (PEP 592): True, the reason, or False."""
-    return replace(file, yanked=yank)
-
-
 def newest(page: ProjectPage) -> Version | None:
     """Return the highest final version that is not yanked, else the highest pre-release."""
     versions = {file.version for file in page.files if not file.yanked}

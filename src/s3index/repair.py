@@ -13,7 +13,7 @@ from hashlib import sha256
 from packaging.version import Version
 
 from s3index import audit, pages, site
-from s3index.audit import Observed
+from s3index.audit import Described, Observed
 from s3index.pages import File, Malformed, ProjectPage, Record, Records
 from s3index.publish import claim_put, metadata_put
 from s3index.refresh import (
@@ -31,14 +31,6 @@ from s3index.refresh import (
 )
 from s3index.settings import LIST, NAME, Index
 from s3index.steps import CoreMetadata, Put, Steps, Stored, ask, gather, get_all
-from s3index.verify import (
-    Described,
-    Report,
-    expected_records,
-    listed_keys,
-    listed_names,
-    records_of,
-)
 
 
 def repair(index: Index) -> Steps[list[str]]:
@@ -57,12 +49,12 @@ def _attempt(index: Index) -> Steps[list[str] | None]:
     """Repair once; return None if another publisher won a swap."""
     both = scopes(index)
     lists, keys = yield from gather(
-        get_all([key for scope in both for key in scope.keys]), listed_keys(index)
+        get_all([key for scope in both for key in scope.keys]), audit.listed_keys(index)
     )
-    listed = {scope.key: records_of(scope, lists, Report()) for scope in both}
+    listed = {scope.key: audit.records_of(scope, lists, []) for scope in both}
     made = _made(both, lists, listed, index)
     folders, _ = audit.folders(keys, index)
-    released = listed_names(listed, index) | made.keys()
+    released = audit.listed_names(listed, index) | made.keys()
     names = folders.keys() | released
     left: list[str] = []
     read: dict[str, Described] = {}
@@ -76,7 +68,7 @@ def _attempt(index: Index) -> Steps[list[str] | None]:
     puts = []
     for scope in both:
         known = {**_kept(scope, lists), **({} if scope.team else others), **listed[scope.key]}
-        records = expected_records(scope, known, read, names, index)
+        records = audit.expected_records(scope, known, read, names, index)
         bodies = scope.render(records, index)
         puts.append(list_put(scope, records, lists[scope.key]))
         puts += [derived_put(key, bodies[key], lists[key]) for key in scope.derived]

@@ -9,15 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from s3index import audit, pages, site
-from s3index.about import About
-from s3index.audit import Observed
-from s3index.pages import ProjectPage, Records
-from s3index.refresh import Objects, Scope, scopes
+from s3index.audit import Described, Observed
+from s3index.refresh import Objects, scopes
 from s3index.settings import Index
-from s3index.steps import Listed, Steps, ask, gather, get_all
-
-Described = tuple[ProjectPage, About | None]
-"""A project page, and the description of its newest release."""
+from s3index.steps import Steps, gather, get_all
 
 
 @dataclass
@@ -36,26 +31,27 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
     """
     report, both = Report(), scopes(index)
     lists, keys = yield from gather(
-        get_all([key for scope in both for key in scope.keys]), listed_keys(index, project)
+        get_all([key for scope in both for key in scope.keys]), audit.listed_keys(index, project)
     )
     folders, foreign = audit.folders(keys, index)
-    listed = {scope.key: records_of(scope, lists, report) for scope in both}
+    listed = {scope.key: audit.records_of(scope, lists, report.findings) for scope in both}
     if project:
         names = {project}
     else:
         report.notes += [f"{key}: not in a project's folder" for key in foreign]
-        names = folders.keys() | listed_names(listed, index)
+        names = folders.keys() | audit.listed_names(listed, index)
     read: dict[str, Described] = {}
     for chunk in audit.chunks(names, folders):
         for one in (yield from audit.observe(chunk, index, keys, deep=deep)):
-            _judge(one, index, released=any(_released(one.name, listed[key]) for key in listed))
+            known = [records.get(one.name) for records in listed.values()]
+            _judge(one, index, released=any(record and record.latest for record in known))
             read |= {one.name: (one.page, one.about)} if one.page else {}
             wrong = _differences(one.objects, one.rendered) if one.page else ()
             report.findings += [*one.findings, *one.lost, *wrong]
             report.notes += one.notes
     for scope in both:
         there = listed[scope.key]
-        expected = expected_records(scope, there, read, names, index)
+        expected = audit.expected_records(scope, there, read, names, index)
         report.findings += [
             f"{scope.key}: not what the page of {name} gives"
             for name in sorted(names & (there.keys() | expected.keys()))
@@ -67,63 +63,6 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
         if records:
             report.findings += _differences(derived, scope.render(records, index))
     return report
-
-
-def listed_keys(index: Index, project: str | None = None) -> Steps[dict[str, Listed]]:
-    """List the objects of a team and of the organisation's namespace, or of one project."""
-    found: dict[str, Listed] = {}
-    for keys in (yield from ask(audit.listing(index, project))):
-        found |= keys
-    return found
-
-
-def records_of(scope: Scope, objects: Objects, report: Report) -> dict[str, pages.Record]:
-    """Return the records of a list as read; report damaged ones as findings."""
-    found = audit.read(
-        objects[scope.key],
-        lambda body: pages.parse_list(body, scope.key, scope.base),
-        scope.key,
-        report.findings,
-    )
-    records, damaged = found or ({}, [])
-    report.findings += [f"{scope.key}: the record of {name} is damaged" for name in damaged]
-    return records
-
-
-def listed_names(listed: Mapping[str, Records], index: Index) -> set[str]:
-    """Return the names that belong to this team according to the lists."""
-    return {
-        record.name
-        for records in listed.values()
-        for record in records.values()
-        if record.team in (None, index.team)
-    }
-
-
-def expected_records(
-    scope: Scope,
-    listed: Records,
-    read: Mapping[str, Described],
-    names: set[str],
-    index: Index,
-) -> dict[str, pages.Record]:
-    """Return the records that a list should have: those of the pages, and of taken names.
-
-    Records of other teams' projects stay as they are.
-    """
-    expected = {}
-    for name, record in listed.items():
-        if name not in names or record.team not in (None, index.team):
-            expected[name] = record
-        elif name not in read:
-            expected[name] = pages.Record(name, record.last_serial, None, record.team)
-    ours = [scope.record(page, index, about) for page, about in read.values()]
-    return {**{record.name: record for record in ours}, **expected}
-
-
-def _released(name: str, records: Records) -> bool:
-    record = records.get(name)
-    return bool(record and record.latest)
 
 
 def _judge(one: Observed, index: Index, *, released: bool) -> None:

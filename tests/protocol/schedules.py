@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
@@ -325,17 +326,19 @@ class Watch:
         before = pages.parse_project(old, key, name) if old else pages.new_project(name)
         if after.serial <= before.serial:
             raise Violation(f"{key} was changed, but its serial did not grow")
-        listed = {pages.yanked(file, False) for file in after.files}
+        listed = {structs.replace(file, yanked=False) for file in after.files}
         for file in before.files:
-            if pages.yanked(file, False) not in listed:
+            if structs.replace(file, yanked=False) not in listed:
                 raise Violation(f"{key} lost or changed {file.filename}")
         flags = {(file.version, file.yanked) for file in after.files}
         if len(flags) > len(after.versions):
             raise Violation(f"{key} has a version of which only a part is yanked")
         for version in {file.version for file in after.files}:
             claimed = self.claims.get(f"{key}release-{canonicalize_version(version)}.json", {})
-            release = {pages.yanked(file, False) for file in after.release(version)}
-            if claimed and release != {pages.yanked(file, False) for file in claimed.values()}:
+            release = {structs.replace(file, yanked=False) for file in after.release(version)}
+            if claimed and release != {
+                structs.replace(file, yanked=False) for file in claimed.values()
+            }:
                 raise Violation(f"{key} has other files of {version} than were claimed")
             if not claimed and not all(file in before.files for file in after.release(version)):
                 raise Violation(f"{key} has {version}, which nobody has claimed")
