@@ -5,9 +5,8 @@ from botocore.parsers import ResponseParserError
 
 from s3index.errors import Denied, Refused
 
-NOT_REACHED = (BotoCoreError, ResponseParserError, KeyError, ValueError)
-"""Raised by boto3, and by code that reads its replies, if no server answers, or one without S3."""
-ERRORS = (ClientError, *NOT_REACHED)
+ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError, ValueError)
+"""Raised by boto3 and by code that reads its replies; all but the first if no S3 server answers."""
 SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
 INVALID = (
@@ -41,12 +40,35 @@ def is_elsewhere(error: ClientError) -> bool:
     return code(error) in ELSEWHERE or status(error) in (301, 302, 307)
 
 
-def refusal(error: Exception, bucket: str) -> Refused:
-    """Return the refusal for one of ERRORS."""
+def refusal(error: Exception, bucket: str, *, administrator: bool = False) -> Refused:
+    """Return the refusal for one of ERRORS, with advice for a publisher or an administrator."""
+    if isinstance(error, NoCredentialsError):
+        return Denied(f"No AWS credentials found. {SIGN_IN}")
+    if isinstance(error, (ResponseParserError, KeyError)):
+        return Refused(
+            f"The server that answers for bucket {bucket} is not S3. Correct "
+            "AWS_ENDPOINT_URL_S3, or sign in to the network."
+        )
     if not isinstance(error, ClientError):
-        return _not_reached(error, bucket)
-    if found := _about_the_caller(error, bucket):
-        return found
+        return Refused(f"Bucket {bucket} cannot be reached: {error}")
+    name = code(error)
+    if name in CLOCK or (name in INVALID and _message(error).startswith(CLOCK_MESSAGES)):
+        return Refused(
+            f"The clock of this machine differs too much from the server's ({name}). Set the "
+            "clock, then run it again."
+        )
+    if name in EXPIRED:
+        return Denied(f"The AWS credentials have expired. {SIGN_IN}")
+    if name in INVALID:
+        return Denied(f"The AWS credentials are not valid ({name}). {SIGN_IN}")
+    if is_elsewhere(error):
+        return Refused(
+            f"Bucket {bucket} is not in the region that [tool.s3index] names. Correct region."
+        )
+    return _for_administrators(error, bucket) if administrator else _for_publishers(error, bucket)
+
+
+def _for_publishers(error: ClientError, bucket: str) -> Refused:
     if code(error) == "NoSuchBucket":
         return Refused(
             f"There is no bucket {bucket}. Create it, or correct bucket in [tool.s3index]."
@@ -60,12 +82,7 @@ def refusal(error: Exception, bucket: str) -> Refused:
     return Refused(failed.rstrip())
 
 
-def provision_refusal(error: Exception, bucket: str) -> Refused:
-    """Return the refusal for one of ERRORS that stopped `provision`; earlier steps stay done."""
-    if not isinstance(error, ClientError):
-        return _not_reached(error, bucket)
-    if found := _about_the_caller(error, bucket):
-        return found
+def _for_administrators(error: ClientError, bucket: str) -> Refused:
     operation, message = error.operation_name, _message(error).rstrip(".")
     if code(error) == "BucketAlreadyExists":
         return Refused(
@@ -82,37 +99,6 @@ def provision_refusal(error: Exception, bucket: str) -> Refused:
         f"{operation} is denied: {message}. Sign in as an administrator, or set up only the bucket "
         "with --bucket-only."
     )
-
-
-def _about_the_caller(error: ClientError, bucket: str) -> Refused | None:
-    """Return the refusal if credentials, clock or region are at fault, whatever the request."""
-    name = code(error)
-    if name in CLOCK or (name in INVALID and _message(error).startswith(CLOCK_MESSAGES)):
-        return Refused(
-            f"The clock of this machine differs too much from the server's ({name}). Set the "
-            "clock, then run it again."
-        )
-    if name in EXPIRED:
-        return Denied(f"The AWS credentials have expired. {SIGN_IN}")
-    if name in INVALID:
-        return Denied(f"The AWS credentials are not valid ({name}). {SIGN_IN}")
-    if is_elsewhere(error):
-        return Refused(
-            f"Bucket {bucket} is not in the region that [tool.s3index] names. Correct region."
-        )
-    return None
-
-
-def _not_reached(error: Exception, bucket: str) -> Refused:
-    """Return the refusal for an error raised before any S3 server replied."""
-    if isinstance(error, NoCredentialsError):
-        return Denied(f"No AWS credentials found. {SIGN_IN}")
-    if isinstance(error, (ResponseParserError, KeyError)):
-        return Refused(
-            f"The server that answers for bucket {bucket} is not S3. Correct "
-            "AWS_ENDPOINT_URL_S3, or sign in to the network."
-        )
-    return Refused(f"Bucket {bucket} cannot be reached: {error}")
 
 
 def _message(error: ClientError) -> str:

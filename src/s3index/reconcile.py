@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from s3index.aws_errors import ERRORS, code, provision_refusal, status
+from s3index.aws_errors import ERRORS, code, refusal, status
 from s3index.policies import same
 from s3index.settings import Index
 
@@ -69,4 +69,4 @@ def refusals(index: Index) -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        raise provision_refusal(error, index.bucket) from None
+        raise refusal(error, index.bucket, administrator=True) from None
