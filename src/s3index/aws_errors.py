@@ -1,5 +1,9 @@
 """Translate errors of boto3, S3 and IAM into what went wrong, and what the user can do about it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
@@ -24,6 +28,8 @@ ELSEWHERE = (
     "IllegalLocationConstraintException",
 )
 
+T = TypeVar("T")
+
 
 def code(error: ClientError) -> str:
     """Return an error's code, such as NoSuchKey."""
@@ -35,9 +41,28 @@ def status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def found(read: Callable[[], T]) -> T | None:
+    """Return the result of `read`, or None if the server replies with 404."""
+    try:
+        return read()
+    except ClientError as error:
+        if status(error) == 404:
+            return None
+        raise
+
+
 def is_elsewhere(error: ClientError) -> bool:
     """Return whether the server says that the bucket is in another region."""
     return code(error) in ELSEWHERE or status(error) in (301, 302, 307)
+
+
+@contextmanager
+def refusals(bucket: str) -> Iterator[None]:
+    """Raise Refused, with a message for administrators, in place of boto3's errors."""
+    try:
+        yield
+    except ERRORS as error:
+        raise refusal(error, bucket, administrator=True) from None
 
 
 def refusal(error: Exception, bucket: str, *, administrator: bool = False) -> Refused:

@@ -71,23 +71,6 @@ def merged(ours: Policy, current: Policy) -> Policy:
     return ours | current | {"Statement": [*split(current)[1], *ours["Statement"]]}
 
 
-def same(one: object, other: object) -> bool:
-    """Return whether two policies, or settings, are equivalent.
-
-    AWS may return a list of one as its only value, and lists in another order.
-    """
-    return _normal(one) == _normal(other)
-
-
-def _normal(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _normal(member) for key, member in value.items()}
-    if isinstance(value, list):
-        members = sorted((_normal(member) for member in value), key=repr)
-        return members[0] if len(members) == 1 else members
-    return value
-
-
 def _joined(values: tuple[str, ...]) -> str:
     """Return values as the inside of a JSON list of strings, without its outer quotes."""
     return '", "'.join(values)

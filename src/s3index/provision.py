@@ -1,10 +1,12 @@
 """Create the bucket and the publishing role, or reconcile them with infra/ and the settings.
 
-An administrator runs it once, and again whenever something may have changed.
+An administrator runs it once, and again whenever something may have changed. Nothing is rolled
+back: the next run finishes an interrupted one.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,9 +15,8 @@ from botocore.exceptions import ClientError
 
 from s3index import policies
 from s3index.access import Publisher, Readers
-from s3index.aws_errors import status
+from s3index.aws_errors import code, found, refusals, status
 from s3index.errors import Refused
-from s3index.reconcile import Report, Resource, found, reconcile, refusals
 from s3index.settings import Index
 
 if TYPE_CHECKING:
@@ -30,6 +31,23 @@ SESSION = 3600
 """Maximum lifetime of the role's credentials, in seconds."""
 POLICY_NAME = "s3index-publish"
 NOT_MANAGED = "left as is (not managed by s3index)"
+NOT_SUPPORTED = (405, 501)
+"""Statuses of S3-compatible servers' replies about settings that they do not support."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A setting, or a whole resource such as a role, and how to read and write it.
+
+    `read` returns the current state; None, or a 404 reply, means that it does not exist.
+    """
+
+    name: str
+    desired: object
+    read: Callable[[], object]
+    write: Callable[[], object]
 
 
 def provision_bucket(index: Index, readers: Readers, report: Report, *, dry_run: bool) -> None:
@@ -39,11 +57,11 @@ def provision_bucket(index: Index, readers: Readers, report: Report, *, dry_run:
     """
     if (index.endpoint or "").startswith("http:"):
         report("Warning: this endpoint is plain HTTP, which the bucket policy denies to everybody")
-    with refusals(index):
+    with refusals(index.bucket):
         s3 = boto3.client("s3", index.region, config=_options(index))
-        reconcile(_bucket(s3, index, readers), report, dry_run=dry_run)
-        reconcile(_further_settings(s3, index.bucket), report, dry_run=dry_run)
-        reconcile([_bucket_policy(s3, index, readers, report)], report, dry_run=dry_run)
+        _reconcile(_bucket(s3, index, readers), report, dry_run=dry_run)
+        _reconcile(_further_settings(s3, index.bucket), report, dry_run=dry_run)
+        _reconcile([_bucket_policy(s3, index, readers, report)], report, dry_run=dry_run)
 
 
 def provision_role(
@@ -54,15 +72,51 @@ def provision_role(
     `report` gets a line for each resource. Raise Refused if permissions are missing.
     """
     name = policies.role_name(index, project)
-    with refusals(index):
+    with refusals(index.bucket):
         iam = boto3.client("iam", index.region, config=_options(index))
         sts = boto3.client("sts", index.region, config=_options(index))
         account = sts.get_caller_identity()["Account"]
         trust = policies.publisher_trust(index, publisher, account)
-        reconcile(_role(iam, index, project, trust), report, dry_run=dry_run)
+        _reconcile(_role(iam, index, project, trust), report, dry_run=dry_run)
         for other in found(lambda: _other_policies(iam, name)) or []:
             report(f"policy {other} of the role: {NOT_MANAGED}")
     return f"arn:{index.partition}:iam::{account}:role/{name}"
+
+
+def _reconcile(resources: Iterable[Resource], report: Report, *, dry_run: bool) -> None:
+    """Read each resource, and write it if it differs from its desired state; a dry run only reads.
+
+    `report` gets a line for each: unchanged, created, changed or skipped.
+    """
+    would = "would be " if dry_run else ""
+    for resource in resources:
+        try:
+            current = found(resource.read)
+            if current is not None and _normal(current) == _normal(resource.desired):
+                report(f"{resource.name}: unchanged")
+                continue
+            if not dry_run:
+                resource.write()
+        except ClientError as error:
+            if status(error) not in NOT_SUPPORTED:
+                raise
+            reason = f"not supported by this server ({code(error)})"
+            report(f"Warning: {resource.name}: skipped: {reason}")
+        else:
+            report(f"{resource.name}: {would}{'created' if current is None else 'changed'}")
+
+
+def _normal(value: object) -> object:
+    """Return a policy or setting in one form for all equivalent ones.
+
+    AWS may return a list of one as its only value, and lists in another order.
+    """
+    if isinstance(value, dict):
+        return {key: _normal(member) for key, member in value.items()}
+    if isinstance(value, list):
+        members = sorted((_normal(member) for member in value), key=repr)
+        return members[0] if len(members) == 1 else members
+    return value
 
 
 def _options(index: Index) -> BotoConfig:

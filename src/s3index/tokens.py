@@ -15,9 +15,8 @@ import boto3
 from botocore.compat import HAS_CRT
 from botocore.exceptions import ClientError
 
-from s3index.aws_errors import status
+from s3index.aws_errors import found, refusals, status
 from s3index.errors import Denied, Refused
-from s3index.reconcile import found, refusals
 from s3index.settings import Index
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def opened(index: Index) -> Iterator[Store]:
     """Yield the store named after the bucket; raise Refused if it cannot be used."""
     if not HAS_CRT:
         raise Refused("token needs the AWS Common Runtime. Install s3index[edge].")
-    with refusals(index):
+    with refusals(index.bucket):
         try:
             cloudfront = boto3.client("cloudfront", index.region)
             described = found(lambda: cloudfront.describe_key_value_store(Name=index.bucket))
