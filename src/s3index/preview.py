@@ -11,6 +11,7 @@ from pathlib import Path
 import boto3
 from moto.server import ThreadedMotoServer
 
+from s3index.provision import create_bucket
 from s3index.settings import Index, Project, load
 
 
@@ -42,15 +43,8 @@ def embedded(root: Path) -> Iterator[tuple[Index, Project]]:
 
 
 def _make_bucket(index: Index) -> None:
-    s3 = boto3.client("s3", region_name=index.region)
-    # For us-east-1, S3 requires that there is no location.
-    if index.region == "us-east-1":
-        s3.create_bucket(Bucket=index.bucket)
-    else:
-        s3.create_bucket(
-            Bucket=index.bucket,
-            CreateBucketConfiguration={"LocationConstraint": index.region},  # type: ignore[typeddict-item]
-        )
+    s3 = boto3.client("s3", index.region)
+    create_bucket(s3, index)
     everybody = {
         "Effect": "Allow",
         "Principal": "*",

@@ -83,6 +83,13 @@ def provision_role(
     return f"arn:{index.partition}:iam::{account}:role/{name}"
 
 
+def create_bucket(s3: "S3Client", index: Index) -> None:
+    """Create the bucket in the index's region, with the server's default settings."""
+    # For us-east-1, S3 requires that there is no location.
+    location: Any = {"CreateBucketConfiguration": {"LocationConstraint": index.region}}
+    s3.create_bucket(Bucket=index.bucket, **({} if index.region == "us-east-1" else location))
+
+
 def _reconcile(resources: Iterable[Resource], report: Report, *, dry_run: bool) -> None:
     """Read each resource, and write it if it differs from its desired state; a dry run only reads.
 
@@ -133,7 +140,7 @@ def _bucket(s3: "S3Client", index: Index, readers: Readers) -> Iterator[Resource
         f"bucket {name} in {index.region}",
         index.region,
         lambda: _region(s3, index),
-        lambda: _create_bucket(s3, index),
+        lambda: create_bucket(s3, index),
     )
     rules: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     yield Resource(
@@ -174,12 +181,6 @@ def _region(s3: "S3Client", index: Index) -> str:
             "Correct region, or choose another bucket."
         )
     return region
-
-
-def _create_bucket(s3: "S3Client", index: Index) -> None:
-    # For us-east-1, S3 requires that there is no location.
-    location: Any = {"CreateBucketConfiguration": {"LocationConstraint": index.region}}
-    s3.create_bucket(Bucket=index.bucket, **({} if index.region == "us-east-1" else location))
 
 
 def _further_settings(s3: "S3Client", name: str) -> Iterator[Resource]:
