@@ -109,8 +109,7 @@ def load(root: Path) -> tuple[Index, Project]:
     Raise Refused if the file or a setting is missing or malformed.
     """
     document = read(root)
-    settings = table(document)
-    return index_of(settings), project(root, document)
+    return index_of(table(document)), project(root, document)
 
 
 def project(root: Path, document: dict[str, object]) -> Project:
@@ -150,21 +149,15 @@ def read(root: Path) -> dict[str, object]:
 
 def index_of(settings: dict[str, object]) -> Index:
     """Return the index that `[tool.s3index]` names; raise Refused as `load` does."""
-    team = _text(settings, "team", "tool.s3index")
-    bucket = _text(settings, "bucket", "tool.s3index")
-    region = _text(settings, "region", "tool.s3index")
-    # These are used in keys, addresses, commands and policies.
-    _match(team, NAME, "team", "tool.s3index", "a-z and 0-9 with single hyphens between them")
-    _match(bucket, r"[a-z0-9][a-z0-9.-]+[a-z0-9]", "bucket", "tool.s3index", "an S3 bucket's name")
-    _match(region, r"[a-z0-9-]+", "region", "tool.s3index", "an AWS region such as eu-central-1")
+    team = _setting(settings, "team", NAME, "a-z and 0-9 with single hyphens between them")
+    bucket = _setting(settings, "bucket", r"[a-z0-9][a-z0-9.-]+[a-z0-9]", "an S3 bucket's name")
+    region = _setting(settings, "region", r"[a-z0-9-]+", "an AWS region such as eu-central-1")
     endpoint = _endpoint()
     key = "edge" if "edge" in settings else "url"
-    url = _text({"url": _public_url(bucket, region, endpoint), **settings}, key, "tool.s3index")
-    _match(
-        url,
-        r"https?://[A-Za-z0-9.:\[\]-]+(/[\w.~%/-]*)?",
+    url = _setting(
+        {"url": _public_url(bucket, region, endpoint), **settings},
         key,
-        "tool.s3index",
+        r"https?://[A-Za-z0-9.:\[\]-]+(/[\w.~%/-]*)?",
         "an address such as https://packages.acme.example",
     )
     return Index(team, bucket, region, url.rstrip("/"), endpoint, key == "edge")
@@ -176,6 +169,13 @@ def section(document: dict[str, Any], name: str, shown: str | None = None) -> di
     if not isinstance(found, dict):
         raise Refused(f"pyproject.toml has no [{shown or name}] table. Restore it.")
     return found
+
+
+def _setting(settings: dict[str, object], key: str, pattern: str, rule: str) -> str:
+    """Return a text of `[tool.s3index]`: it is used in keys, addresses, commands and policies."""
+    value = _text(settings, key, "tool.s3index")
+    _match(value, pattern, key, "tool.s3index", rule)
+    return value
 
 
 def _text(found: dict[str, object], key: str, shown: str) -> str:
