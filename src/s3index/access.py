@@ -86,7 +86,8 @@ def is_proprietary(project: Project) -> bool:
 
 def publisher(project: Project) -> Publisher:
     """Return who may publish; raise Refused if the settings are missing or invalid."""
-    urls = section(read(project.root), "project").get("urls")
+    document = read(project.root)
+    urls = section(document, "project").get("urls")
     labels = {key.lower(): url for key, url in urls.items()} if isinstance(urls, dict) else {}
     url = str(labels.get("repository"))
     found = re.fullmatch(r"https://github\.com/([A-Za-z0-9-]+/[\w.-]+?)(\.git)?/?", url, re.ASCII)
@@ -96,7 +97,7 @@ def publisher(project: Project) -> Publisher:
             "address, such as https://github.com/acme/acme-common: only its releases get the role."
         )
     repository = found[1]
-    subject = table(read(project.root)).get("github_subject", f"repo:{repository}")
+    subject = table(document).get("github_subject", f"repo:{repository}")
     with_ids = "repo:" + "/".join(rf"{re.escape(name)}(@\d+)?" for name in repository.split("/"))
     if not isinstance(subject, str) or not re.fullmatch(with_ids, subject, re.ASCII):
         raise Refused(
