@@ -5,7 +5,6 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
@@ -132,7 +131,7 @@ def project(root: Path, document: dict[str, object]) -> Project:
 
 def table(document: dict[str, object]) -> dict[str, object]:
     """Return `[tool.s3index]`; raise Refused if pyproject.toml has no such table."""
-    return section(section(document, "tool"), "s3index", "tool.s3index")
+    return section(document, "tool.s3index", "Restore it, or add it with `s3index init`.")
 
 
 def read(root: Path) -> dict[str, object]:
@@ -163,11 +162,15 @@ def index_of(settings: dict[str, object]) -> Index:
     return Index(team, bucket, region, url.rstrip("/"), endpoint, key == "edge")
 
 
-def section(document: dict[str, Any], name: str, shown: str | None = None) -> dict[str, object]:
-    """Return a table of pyproject.toml; raise Refused if it does not exist."""
-    found = document.get(name)
+def section(
+    document: dict[str, object], name: str, advice: str = "Restore it."
+) -> dict[str, object]:
+    """Return a table of pyproject.toml, such as tool.s3index; raise Refused if it is missing."""
+    found: object = document
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
     if not isinstance(found, dict):
-        raise Refused(f"pyproject.toml has no [{shown or name}] table. Restore it.")
+        raise Refused(f"pyproject.toml has no [{name}] table. {advice}")
     return found
 
 

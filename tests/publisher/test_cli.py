@@ -492,6 +492,11 @@ def test_wrong_usage_exits_with_2(repository: Library, arguments: tuple[str, ...
     assert said.stdout == ""
 
 
+NO_TABLE = (
+    "pyproject.toml has no [tool.s3index] table. Restore it, or add it with `s3index init`.\n"
+)
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
@@ -499,7 +504,8 @@ def test_wrong_usage_exits_with_2(repository: Library, arguments: tuple[str, ...
         (("[project]", "[project"), "pyproject.toml cannot be read"),
         (("[project]", "x = " + "[" * 5_000), "pyproject.toml cannot be read"),
         (("[project]", "[projekt]"), "pyproject.toml has no [project] table. Restore it."),
-        (("[tool.s3index]", "[tool.s3]"), "pyproject.toml has no [tool.s3index] table."),
+        (("[tool.s3index]", "[tool.s3]"), NO_TABLE),
+        (("[tool.s3index]", "[tools.s3index]"), NO_TABLE),
         (('version = "0.1.0"', 'version = "one"'), "version = 'one' in pyproject.toml is not a v"),
         (('version = "0.1.0"', f'version = "{"9" * 5_000}"'), "version = '9999"),
         (('name = "acme-common"', 'name = "a/b"'), "name = 'a/b' in [project] of pyproject.toml "),
