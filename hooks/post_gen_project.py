@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import tempfile
 import urllib.parse
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ class Template(NamedTuple):
         if self.url.startswith("file:"):
             said.append(
                 f"publish.py installs the publisher from {self.url}, which only this machine has: "
-                "push the template, then generate from there."
+                "push the template, then name its address there."
             )
         if self.changed:
             said.append("The template has uncommitted changes, which the publisher will lack.")
@@ -204,10 +205,12 @@ def next_commands(folder: Path) -> list[str]:
 def is_cruft_update(answers: Mapping[str, object], folder: Path) -> bool:
     """Return whether `cruft update` renders `folder` only to compare it with another.
 
-    cruft records `_commit`, cookiecutter does not; the update works in a temporary folder. A
-    repository there would become part of the patch.
+    cruft records `_commit`, cookiecutter does not; the update works in a folder named by tempfile.
+    A repository there would become part of the patch.
     """
-    return "_commit" in answers and folder.parent.parent == Path(tempfile.gettempdir()).resolve()
+    temporary = re.fullmatch(tempfile.gettempprefix() + r"\w" * 8, folder.parent.name)
+    inside = folder.parent.parent == Path(tempfile.gettempdir()).resolve()
+    return "_commit" in answers and inside and temporary is not None
 
 
 def main() -> None:
@@ -238,7 +241,14 @@ def main() -> None:
             "internet download what is released. If that is not intended, set access in "
             "pyproject.toml and in release.yml to network or token."
         )
-    for note in template.notes(str(answers["github_owner"])):
+    notes = template.notes(str(answers["github_owner"]))
+    oldest = str(answers["python_version"])
+    if tuple(map(int, oldest.split("."))) > sys.version_info[:2]:
+        notes.append(
+            f"The library needs Python {oldest} or newer, and this is Python "
+            f"3.{sys.version_info.minor}: poetry looks for {oldest} on PATH."
+        )
+    for note in notes:
         print(f"Note: {note}")
 
 

@@ -5,6 +5,7 @@ them like this.
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -131,6 +132,7 @@ def test_a_project_is_finished(
 
 
 def written(project: Path) -> None:
+    project.mkdir(parents=True, exist_ok=True)
     (project / "publish.py").write_text("# __TEMPLATE_REQUIREMENT__\n")
     workflows = project / ".github" / "workflows"
     workflows.mkdir(parents=True)
@@ -155,14 +157,31 @@ def test_without_git_the_project_is_whole_and_says_what_to_do(
     assert capsys.readouterr().out.startswith(f"No git repository was created ({said}")
 
 
+@pytest.mark.parametrize(("folder", "ready"), [("tmpa1_bcdef", False), ("work", True)])
 def test_cruft_renders_for_an_update_without_a_repository(
-    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], folder: str, ready: bool,
+) -> None:  # fmt: skip
+    """Beside it, somebody may create a project in the folder for temporary files."""
+    project = tmp_path / folder / "acme-common"
+    written(project)
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert hook("post_gen_project", _commit="0" * 40) == 0
+    assert (project / ".git").exists() == ready
+    assert ("is ready. Next:" in capsys.readouterr().out) == ready
+
+
+@pytest.mark.parametrize(
+    ("python", "noted"), [("3.10", False), ("3.14", sys.version_info < (3, 14))]
+)
+def test_an_older_python_is_noted(
+    hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str], python: str, noted: bool
 ) -> None:
     written(tmp_path / "acme-common")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path.parent))
-    assert hook("post_gen_project", _commit="0" * 40) == 0
-    assert not (tmp_path / "acme-common" / ".git").exists()
-    assert capsys.readouterr().out == ""
+    assert hook("post_gen_project", python_version=python) == 0
+    said = f"Note: The library needs Python {python} or newer, and this is Python 3."
+    assert (said in capsys.readouterr().out) == noted
 
 
 def test_an_existing_repository_is_left_alone(tmp_path: Path) -> None:

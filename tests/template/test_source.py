@@ -112,8 +112,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def world(template: Path, tmp_path: Path) -> World:
     abbreviations = {"ours": "git@github.com:acme/{0}.git"}
-    settings = {"cookiecutters_dir": str(tmp_path / "clones"), "abbreviations": abbreviations}
-    settings["replay_dir"] = str(tmp_path / "replay")
+    settings = {
+        "cookiecutters_dir": str(tmp_path / "clones"),
+        "abbreviations": abbreviations,
+        "replay_dir": str(tmp_path / "replay"),
+        # No newer than the running Python, which would be noted.
+        "default_context": {"python_version": "3.10"},
+    }
     (tmp_path / "config.yaml").write_text(json.dumps(settings))
     (tmp_path / ".gitconfig").write_text(
         PERSON
