@@ -46,8 +46,7 @@ DAMAGED = (
     zlib.error,
     EOFError,
     OSError,
-    NotImplementedError,  # a compression method that zipfile does not know
-    RuntimeError,  # an encrypted member
+    RuntimeError,  # an encrypted member, or (NotImplementedError) an unknown version of ZIP
     ValueError,
 )
 """Raised by zipfile and tarfile for archives that are damaged or malicious."""
@@ -248,11 +247,8 @@ def _sdist_texts(file: BinaryIO, name: str) -> tuple[bytes, tuple[str, str] | No
     """
     found = []
     changes = None
-    with _intact(name, "sdist"):
-        with (
-            gzip.open(file) as stream,
-            tarfile.open(fileobj=_Careful(stream), mode="r:") as archive,
-        ):
+    with _intact(name, "sdist"), gzip.open(file) as stream:
+        with tarfile.open(fileobj=_Careful(stream), mode="r:") as archive:
             for member in archive:
                 path = member.name.split("/")[1:]
                 if len(path) != 1 or not member.isfile():
@@ -266,10 +262,8 @@ def _sdist_texts(file: BinaryIO, name: str) -> tuple[bytes, tuple[str, str] | No
                     elif named:
                         changes = changes or _changes(text, named[2], name)
         # tarfile stops at the end-of-archive marker; gzip checks its CRC only at its own end.
-        file.seek(0)
-        with gzip.open(file) as stream:
-            while stream.read(1 << 20):
-                pass
+        while stream.read(1 << 20):
+            pass
     if len(found) != 1:
         raise Refused(f"{name} has {len(found)} PKG-INFO files; an sdist has one. Build it again.")
     return found[0], changes
