@@ -46,7 +46,7 @@ DAMAGED = (
     zlib.error,
     EOFError,
     OSError,
-    RuntimeError,  # an encrypted member, or (NotImplementedError) an unknown version of ZIP
+    RuntimeError,  # an encrypted member, or, as NotImplementedError, an unsupported one
     ValueError,
 )
 """Raised by zipfile and tarfile for archives that are damaged or malicious."""

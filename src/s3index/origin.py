@@ -4,12 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pypi_simple import (
-    DistributionPackage,
-    NoSuchProjectError,
-    PyPISimple,
-    UnsupportedRepoVersionError,
-)
+from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedRepoVersionError
 from requests import PreparedRequest, RequestException
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -22,6 +17,8 @@ from s3index.publish import Known
 TIMEOUT = 60
 """Seconds to wait for a reply."""
 RETRY = Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504))
+AS_IS = {"Accept-Encoding": "identity"}
+"""Some servers declare a .tar.gz as gzip-encoded, and it would be decompressed."""
 
 
 class _Password(AuthBase):
@@ -51,7 +48,6 @@ def download(
     password = None
     if parts.username is not None:
         password = _Password(host, unquote(parts.username), unquote(parts.password or ""))
-    files: list[Path] = []
     known: dict[str, Known] = {}
     refused = []
     doing = "Its page"
@@ -66,11 +62,9 @@ def download(
                     refused.append(wrong)
                 elif doing not in known:
                     watch(len(page.packages), doing)
-                    known[doing] = _said(package)
-                    files.append(folder / doing)
-                    # Some servers declare a .tar.gz as gzip-encoded, and it would be decompressed.
-                    encoding = {"Accept-Encoding": "identity"}
-                    index.download_package(package, files[-1], timeout=TIMEOUT, headers=encoding)
+                    yanked = package.is_yanked and (package.yanked_reason or True)
+                    known[doing] = (package.upload_time, yanked)
+                    index.download_package(package, folder / doing, timeout=TIMEOUT, headers=AS_IS)
         except NoSuchProjectError:
             raise Refused(f"The index at {host} has no {project}.") from None
         except (RequestException, UnsupportedRepoVersionError, ValueError) as error:
@@ -78,11 +72,7 @@ def download(
                 f"{doing} could not be downloaded from {host}, so nothing was imported: "
                 f"{error!s:.500}"
             ) from None
-    return files, known, refused
-
-
-def _said(package: DistributionPackage) -> Known:
-    return package.upload_time, package.is_yanked and (package.yanked_reason or True)
+    return [folder / name for name in known], known, refused
 
 
 def _not_ours(filename: str, project: str) -> str | None:
