@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 from urllib.parse import urlsplit
 
 import typer
 from packaging.version import Version
+from typer.core import TyperGroup
 
 from s3index import __version__, build, distribution, output
 from s3index.claims import Claim, new_claim
@@ -27,8 +28,19 @@ if TYPE_CHECKING:
     from s3index.publish import Known, Outcome
     from s3index.s3 import Bucket, Opener
 
+
+class _Commands(TyperGroup):
+    """All commands; a refusal by any of them ends the run with a message."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command in `ctx`."""
+        with output.refusals():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="s3index",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -96,17 +108,16 @@ def publish(
 
     A release never changes. Safe to run again: it finishes an interrupted publish.
     """
-    with output.refusals():
-        index, project = load(ROOT)
-        with _distributions(project, files) as found:
-            claim = _new_claim(project, found)
-            if dry_run:
-                _plan(index, found, claim, verbose=verbose)
-                return
-            outcome = _publish(index, project, found, claim, verbose=verbose)
-        output.how_to_install(index, project, open_page=open_page)
-        if outcome is outcome.FIRST:
-            output.warn_of_name(index, project)
+    index, project = load(ROOT)
+    with _distributions(project, files) as found:
+        claim = _new_claim(project, found)
+        if dry_run:
+            _plan(index, found, claim, verbose=verbose)
+            return
+        outcome = _publish(index, project, found, claim, verbose=verbose)
+    output.how_to_install(index, project, open_page=open_page)
+    if outcome is outcome.FIRST:
+        output.warn_of_name(index, project)
 
 
 @app.command(
@@ -134,7 +145,7 @@ def import_releases(
     """
     if bool(files) == bool(url):
         raise typer.BadParameter("name either files or an index with --from.")
-    with output.refusals(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         index, project = load(ROOT)
         if url:
             paths, known, refused = _download(url, project.name, Path(folder))
@@ -192,9 +203,8 @@ def verify(
 
     Prints a line for each difference and changes nothing.
     """
-    with output.refusals():
-        index, project = load(ROOT)
-        _verify(index, project.name if only else None, deep=deep, verbose=verbose)
+    index, project = load(ROOT)
+    _verify(index, project.name if only else None, deep=deep, verbose=verbose)
 
 
 @app.command(epilog="Example: s3index repair --verbose")
@@ -205,15 +215,14 @@ def repair(verbose: Verbose = False) -> None:
     """
     from s3index.repair import repair as protocol
 
-    with output.refusals():
-        index, _ = load(ROOT)
-        left = _bucket(index, verbose=verbose).run(protocol(index))
-        for problem in left:
-            typer.echo(shown(problem))
-        typer.echo(f"Rebuilt the index of {index.team}.")
-        _verify(index, None, deep=False, verbose=verbose)
-        if left:
-            raise typer.Exit(1)
+    index, _ = load(ROOT)
+    left = _bucket(index, verbose=verbose).run(protocol(index))
+    for problem in left:
+        typer.echo(shown(problem))
+    typer.echo(f"Rebuilt the index of {index.team}.")
+    _verify(index, None, deep=False, verbose=verbose)
+    if left:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: s3index provision --dry-run")
@@ -235,18 +244,17 @@ def provision(
 
     if bucket_only and role_only:
         raise typer.BadParameter("use either --bucket-only or --role-only.")
-    with output.refusals():
-        index, project = load(ROOT)
-        # Read all settings before the first request, so that nothing is left half done.
-        readers = None if role_only else access.readers(project)
-        publisher = None if bucket_only else access.publisher(project)
-        if readers and readers.access == "public" and access.is_proprietary(project):
-            output.warn_of_readers()
-        if readers:
-            provision_bucket(index, readers, typer.echo, dry_run=dry_run)
-        if publisher:
-            role = provision_role(index, project.name, publisher, typer.echo, dry_run=dry_run)
-            output.left_on_github(publisher, role)
+    index, project = load(ROOT)
+    # Read all settings before the first request, so that nothing is left half done.
+    readers = None if role_only else access.readers(project)
+    publisher = None if bucket_only else access.publisher(project)
+    if readers and readers.access == "public" and access.is_proprietary(project):
+        output.warn_of_readers()
+    if readers:
+        provision_bucket(index, readers, typer.echo, dry_run=dry_run)
+    if publisher:
+        role = provision_role(index, project.name, publisher, typer.echo, dry_run=dry_run)
+        output.left_on_github(publisher, role)
 
 
 @app.command(epilog="Example: s3index init --team data --bucket acme-packages --dry-run")
@@ -272,29 +280,28 @@ def init(
     Adds what is missing: settings, publish.py, workflows, install instructions.
     Shows each change before it writes it, and overwrites nothing.
     """
-    with output.refusals():
-        try:
-            from s3index import init as initial
-        except ModuleNotFoundError as missing:
-            raise Refused(
-                f"init needs {missing.name}, which is not installed. Install s3index[init]."
-            ) from None
-        project = project_of(ROOT, read(ROOT))
-        said = {"team": team, "bucket": bucket, "region": region, "access": access, "edge": edge}
-        known = initial.known(ROOT)
-        repository = repository or known.get("repository", "")
-        answers = _answers(initial.QUESTIONS, {**said, **known, "repository": repository}, yes=yes)
-        if wrong := initial.problems(answers):
-            raise Refused("\n".join(wrong))
-        changes, notes = initial.changes(project, answers, template)
-        for change in changes:
-            output.diff(change.diff)
-            if not dry_run and (yes or typer.confirm(f"Write {change.path}?", default=True)):
-                change.write()
-        for note in notes if changes else ():
-            typer.echo(f"Note: {shown(note)}")
-        if not changes:
-            typer.echo("Nothing to add.")
+    try:
+        from s3index import init as initial
+    except ModuleNotFoundError as missing:
+        raise Refused(
+            f"init needs {missing.name}, which is not installed. Install s3index[init]."
+        ) from None
+    project = project_of(ROOT, read(ROOT))
+    said = {"team": team, "bucket": bucket, "region": region, "access": access, "edge": edge}
+    known = initial.known(ROOT)
+    repository = repository or known.get("repository", "")
+    answers = _answers(initial.QUESTIONS, {**said, **known, "repository": repository}, yes=yes)
+    if wrong := initial.problems(answers):
+        raise Refused("\n".join(wrong))
+    changes, notes = initial.changes(project, answers, template)
+    for change in changes:
+        output.diff(change.diff)
+        if not dry_run and (yes or typer.confirm(f"Write {change.path}?", default=True)):
+            change.write()
+    for note in notes if changes else ():
+        typer.echo(f"Note: {shown(note)}")
+    if not changes:
+        typer.echo("Nothing to add.")
 
 
 @app.command(epilog="Example: s3index preview --open")
@@ -303,20 +310,19 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
 
     Needs no AWS account and leaves nothing behind. Requires moto: the extra `preview`.
     """
-    with output.refusals():
-        try:
-            from s3index.preview import embedded
-        except ModuleNotFoundError as missing:
-            raise Refused(
-                f"preview needs moto, which is not installed ({missing.name}). Install "
-                "s3index[preview]."
-            ) from None
-        with embedded(ROOT) as (index, project):
-            with _distributions(project, None) as found:
-                claim = _new_claim(project, found)
-                _publish(index, project, found, claim, verbose=verbose)
-            output.how_to_install(index, project, open_page=open_page)
-            output.until_interrupted()
+    try:
+        from s3index.preview import embedded
+    except ModuleNotFoundError as missing:
+        raise Refused(
+            f"preview needs moto, which is not installed ({missing.name}). Install "
+            "s3index[preview]."
+        ) from None
+    with embedded(ROOT) as (index, project):
+        with _distributions(project, None) as found:
+            claim = _new_claim(project, found)
+            _publish(index, project, found, claim, verbose=verbose)
+        output.how_to_install(index, project, open_page=open_page)
+        output.until_interrupted()
 
 
 @app.command("check-tag", epilog='Example: s3index check-tag "$GITHUB_REF" dist/*')
@@ -331,10 +337,9 @@ def check_tag(
     """Check that a tag may be released. The release workflow runs this first."""
     from s3index.tag import refuse_tag
 
-    with output.refusals():
-        _, project = load(ROOT)
-        refuse_tag(project, ref, files or (), branch)
-        typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
+    _, project = load(ROOT)
+    refuse_tag(project, ref, files or (), branch)
+    typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
 
 
 def _answers(
@@ -445,15 +450,14 @@ def _plan(
 def _mark(version: Version, yanked: bool | str, *, verbose: bool) -> None:
     from s3index.publish import yank as protocol
 
-    with output.refusals():
-        index, project = load(ROOT)
-        bucket = _bucket(index, verbose=verbose)
-        changed = bucket.run(protocol(index, project.name, version, yanked))
-        if yanked:
-            state = "is now yanked" if changed else "is already yanked"
-        else:
-            state = "is no longer yanked" if changed else "is not yanked"
-        typer.echo(f"{project.name} {version} {state}.")
+    index, project = load(ROOT)
+    bucket = _bucket(index, verbose=verbose)
+    changed = bucket.run(protocol(index, project.name, version, yanked))
+    if yanked:
+        state = "is now yanked" if changed else "is already yanked"
+    else:
+        state = "is no longer yanked" if changed else "is not yanked"
+    typer.echo(f"{project.name} {version} {state}.")
 
 
 def _verify(index: Index, project: str | None, *, deep: bool, verbose: bool) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s3index import output
 from s3index.errors import shown
 from s3index.settings import NAME, load
 
@@ -54,7 +53,7 @@ def add_token(
     ] = None,
 ) -> None:
     """Create a token and print it once: only its digest is stored."""
-    with output.refusals(), _tokens() as store:
+    with _tokens() as store:
         typer.echo(store.add(name, expires))
         typer.echo(
             "Readers send it as a password, with any user name. It is not shown again.", err=True
@@ -64,7 +63,7 @@ def add_token(
 @app.command("list", epilog="Example: s3index token list")
 def list_tokens() -> None:
     """List the tokens by name, with their expiry dates."""
-    with output.refusals(), _tokens() as store:
+    with _tokens() as store:
         for name, state in store.states():
             typer.echo(f"{shown(name)}  {state}")
 
@@ -72,7 +71,7 @@ def list_tokens() -> None:
 @app.command("revoke", epilog="Example: s3index token revoke alice-laptop")
 def revoke_token(name: TokenName) -> None:
     """Revoke a token: it stops working within seconds."""
-    with output.refusals(), _tokens() as store:
+    with _tokens() as store:
         store.revoke(name)
         typer.echo(f"{name} is revoked.")
 
