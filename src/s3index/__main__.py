@@ -109,8 +109,7 @@ def publish(
     A release never changes. Safe to run again: it finishes an interrupted publish.
     """
     index, project = load(ROOT)
-    with _distributions(project, files) as found:
-        claim = _new_claim(project, found)
+    with _release(project, files) as (found, claim):
         if dry_run:
             _plan(index, found, claim, verbose=verbose)
             return
@@ -163,7 +162,8 @@ def import_releases(
             typer.echo(f"Skipped: {shown(line)}")
         if not releases:
             raise Refused(f"No releases of {project.name} to import.")
-        outcome = _import(index, project, releases, known, urlsplit(url).netloc, verbose=verbose)
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        outcome = _import(index, project, releases, known, host, verbose=verbose)
         if outcome is outcome.FIRST:
             output.warn_of_name(index, project)
 
@@ -248,9 +248,9 @@ def provision(
     # Read all settings before the first request, so that nothing is left half done.
     readers = None if role_only else access.readers(project)
     publisher = None if bucket_only else access.publisher(project)
-    if readers and readers.access == "public" and access.is_proprietary(project):
-        output.warn_of_readers()
     if readers:
+        if readers.access == "public" and access.is_proprietary(project):
+            output.warn_of_readers()
         provision_bucket(index, readers, typer.echo, dry_run=dry_run)
     if publisher:
         role = provision_role(index, project.name, publisher, typer.echo, dry_run=dry_run)
@@ -294,14 +294,15 @@ def init(
     if wrong := initial.problems(answers):
         raise Refused("\n".join(wrong))
     changes, notes = initial.changes(project, answers, template)
+    if not changes:
+        typer.echo("Nothing to add.")
+        return
     for change in changes:
         output.diff(change.diff)
         if not dry_run and (yes or typer.confirm(f"Write {change.path}?", default=True)):
             change.write()
-    for note in notes if changes else ():
+    for note in notes:
         typer.echo(f"Note: {shown(note)}")
-    if not changes:
-        typer.echo("Nothing to add.")
 
 
 @app.command(epilog="Example: s3index preview --open")
@@ -318,8 +319,7 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
             "s3index[preview]."
         ) from None
     with embedded(ROOT) as (index, project):
-        with _distributions(project, None) as found:
-            claim = _new_claim(project, found)
+        with _release(project, None) as (found, claim):
             _publish(index, project, found, claim, verbose=verbose)
         output.how_to_install(index, project, open_page=open_page)
         output.until_interrupted()
@@ -357,22 +357,17 @@ def _answers(
 
 
 @contextmanager
-def _distributions(
+def _release(
     project: Project, files: list[Path] | None
-) -> Iterator[list[distribution.Distribution]]:
-    """Yield the release's files: those given, or those built into a folder of their own."""
-    if files:
-        yield distribution.read_release(files, project.name, project.version)
-        return
+) -> Iterator[tuple[list[distribution.Distribution], Claim]]:
+    """Yield the release's files, given or else built into a folder of their own, and its claim."""
     with tempfile.TemporaryDirectory() as folder:
-        typer.echo(f"Building {project.name} {project.version or ''}".rstrip() + ".")
-        built = build.build(project.root, Path(folder))
-        yield distribution.read_release(built, project.name, project.version)
-
-
-def _new_claim(project: Project, found: list[distribution.Distribution]) -> Claim:
-    who, commit = build.uploader(project.root)
-    return new_claim(found, datetime.now(UTC), who, commit, build.provenance())
+        if not files:
+            typer.echo(f"Building {project.name} {project.version or ''}".rstrip() + ".")
+            files = build.build(project.root, Path(folder))
+        found = distribution.read_release(files, project.name, project.version)
+        who, commit = build.uploader(project.root)
+        yield found, new_claim(found, datetime.now(UTC), who, commit, build.provenance())
 
 
 def _publish(
@@ -409,7 +404,7 @@ def _import(
     project: Project,
     releases: list[list[distribution.Distribution]],
     known: "Mapping[str, Known]",
-    origin: str,
+    host: str,
     *,
     verbose: bool,
 ) -> "Outcome":
@@ -417,7 +412,7 @@ def _import(
     from s3index.publish import imported
 
     who, _ = build.uploader(project.root)
-    now, host = datetime.now(UTC), origin.rpartition("@")[2]
+    now = datetime.now(UTC)
     claims = [
         (files, imported(new_claim(files, now, who, None), host, known)) for files in releases
     ]
