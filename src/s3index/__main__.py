@@ -113,7 +113,7 @@ def publish(
         if dry_run:
             _plan(index, found, claim, verbose=verbose)
             return
-        outcome = _publish(index, project, found, claim, verbose=verbose)
+        outcome = _publish(index, found, claim, verbose=verbose)
     output.how_to_install(index, project, open_page=open_page)
     if outcome is outcome.FIRST:
         output.warn_of_name(index, project)
@@ -320,7 +320,7 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
         ) from None
     with embedded(ROOT) as (index, project):
         with _release(project, None) as (found, claim):
-            _publish(index, project, found, claim, verbose=verbose)
+            _publish(index, found, claim, verbose=verbose)
         output.how_to_install(index, project, open_page=open_page)
         output.until_interrupted()
 
@@ -371,18 +371,13 @@ def _release(
 
 
 def _publish(
-    index: Index,
-    project: Project,
-    found: list[distribution.Distribution],
-    claim: Claim,
-    *,
-    verbose: bool,
+    index: Index, found: list[distribution.Distribution], claim: Claim, *, verbose: bool
 ) -> "Outcome":
     from s3index.publish import publish as protocol
 
     with output.upload_progress(found) as opener:
         outcome = _bucket(index, opener, verbose=verbose).run(protocol(found, index, claim))
-    output.released(index, project, found, claim, new=bool(outcome))
+    output.released(index, claim, new=bool(outcome))
     return outcome
 
 

@@ -34,26 +34,6 @@ def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict
     }
 
 
-def summary(
-    headline: str,
-    page_address: str,
-    url: str,
-    bucket: str,
-    project: str,
-    *,
-    changes: str | None = None,
-    edge: bool = False,
-) -> str:
-    """Return GitHub's step summary of a release, as Markdown.
-
-    `page_address` is the URL of the project's page for people, `changes` the release's section of
-    the library's changelog.
-    """
-    shown = markdown(url, bucket, project, edge=edge)
-    said = f"{shown}\n### Changes\n\n{changes}\n" if changes else shown
-    return f"## {headline}\n\n<{page_address}>\n\n{said}"
-
-
 def markdown(url: str, bucket: str, project: str, *, edge: bool = False) -> str:
     """Return the commands as Markdown, each under a third-level heading."""
     shown = [f"{EDGE}\n"] if edge else []

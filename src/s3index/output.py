@@ -98,22 +98,20 @@ def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: b
     typer.echo(f"{done} {len(releases)} releases of {project} ({files} files).")
 
 
-def released(
-    index: Index, project: Project, found: Sequence[Distribution], claim: Claim, *, new: bool
-) -> None:
+def released(index: Index, claim: Claim, *, new: bool) -> None:
     """Print the outcome of a publish, on the terminal and in GitHub's step summary.
 
     The summary also has the release's section of the changelog.
     """
     done = "Published" if new else "Already published, nothing changed:"
-    headline = f"{done} {project.name} {found[0].version}"
-    typer.echo(f"{headline} ({len(found)} files).")
+    headline = f"{done} {claim.name} {claim.version}"
+    typer.echo(f"{headline} ({len(claim.files)} files).")
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary:
-        page = index.page_address(project.name)
-        where = (index.url, index.bucket, project.name)
-        changes = claim.changelog.text if claim.changelog else None
-        text = install.summary(headline, page, *where, changes=changes, edge=index.edge)
+        commands = install.markdown(index.url, index.bucket, claim.name, edge=index.edge)
+        text = f"## {headline}\n\n<{index.page_address(claim.name)}>\n\n{commands}"
+        if claim.changelog:
+            text += f"\n### Changes\n\n{claim.changelog.text}\n"
         try:
             with Path(step_summary).open("a", encoding="utf-8") as file:
                 file.write(text)
