@@ -9,7 +9,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from importlib.util import module_from_spec, spec_from_file_location
@@ -22,7 +23,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from s3index import build, install
 from s3index.errors import Refused
-from s3index.settings import Index, Project, index_of, read
+from s3index.settings import Index, Project, index_of, read, table
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "template" if (HERE / "template").is_dir() else HERE.parents[1]
@@ -37,6 +38,21 @@ QUESTIONS = {
     "edge": "Address of the edge that has PyPI behind it, https://…",
     "repository": "Repository on GitHub, as owner/name",
 }
+
+
+def _hook(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, TEMPLATE / "hooks" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PRE_GEN = _hook("pre_gen_project")
+"""The template's hook with the rules for answers."""
+POST_GEN = _hook("post_gen_project")
+"""The template's hook that fills in the files."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +82,11 @@ def known(root: Path) -> dict[str, str]:
     document = read(root)
     settings = _table(_table(document, "tool"), "s3index")
     found = {key: str(settings[key]) for key in QUESTIONS if key in settings}
-    hook = _hook("post_gen_project")
     urls = {
         key.lower(): str(url) for key, url in _table(_table(document, "project"), "urls").items()
     }
-    for url in (urls.get("repository", ""), hook.git(root, "config", "remote.origin.url")):
-        if name := hook.Template(url, "").on_github:
+    for url in (urls.get("repository", ""), POST_GEN.git(root, "config", "remote.origin.url")):
+        if name := POST_GEN.Template(url, "").on_github:
             found.setdefault("repository", name)
     return found
 
@@ -79,7 +94,7 @@ def known(root: Path) -> dict[str, str]:
 def problems(answers: Mapping[str, str]) -> list[str]:
     """Return a line for each problem with the answers, by the template's own rules."""
     owner = answers["repository"].partition("/")[0]
-    said = _hook("pre_gen_project").problems({**answers, "github_owner": owner})
+    said = PRE_GEN.problems({**answers, "github_owner": owner})
     wrong = [line for line in said if line.partition(" ")[0] in {*answers, "github_owner"}]
     if not re.fullmatch(r"[A-Za-z0-9-]+/[\w.-]+", answers["repository"], re.ASCII):
         wrong.append(f"repository {answers['repository']!r}: must be owner/name")
@@ -94,17 +109,18 @@ def changes(
     `template` is the template's URL and commit, joined by @; empty means those that this publisher
     was installed from. An existing publish.py or workflow stays as it is.
     """
-    root, notes = project.root, list[str]()
-    document = read(root)
-    settings = _settings(root, answers)
-    index = index_of(tomlkit.parse(settings.new).unwrap()["tool"]["s3index"])
+    settings = _settings(project.root, answers)
+    index = index_of(table(tomllib.loads(settings.new)))
+    owner = answers["repository"].partition("/")[0]
+    source = _template(template, owner)
+    notes: list[str] = source.notes(owner)
     found = [settings]
-    for change in _files(project, document, answers, index, template, notes):
-        if change.path.exists() and change.path.read_text(encoding="utf-8") != change.new:
-            notes.append(f"{change.path} already exists and was left as is.")
-        elif not change.path.exists():
-            found.append(change)
-    if readme := _readme(root, index, project.name):
+    for path, text in _files(project, {**answers, "github_owner": owner}, index, source).items():
+        if not path.exists():
+            found.append(Change(path, None, text))
+        elif path.read_text(encoding="utf-8") != text:
+            notes.append(f"{path} already exists and was left as is.")
+    if readme := _readme(project.root, index, project.name):
         found.append(readme)
     else:
         notes.append("There is no README.md; `s3index publish` prints how to install.")
@@ -116,24 +132,20 @@ def _settings(root: Path, answers: Mapping[str, str]) -> Change:
     path = root / "pyproject.toml"
     text = path.read_bytes().decode()
     document: Any = tomlkit.parse(text)
-    table = document.get("tool", {}).get("s3index")
-    if table is None:
-        table = tomlkit.table()
-        document.setdefault("tool", tomlkit.table(is_super_table=True))["s3index"] = table
+    tool = document.setdefault("tool", tomlkit.table(is_super_table=True))
+    settings = tool.setdefault("s3index", tomlkit.table())
     for key in ("team", "bucket", "region", "access", "edge"):
         if answers[key]:
-            table.setdefault(key, answers[key])
-    if answers["access"] == "token" and "distribution" not in table:
-        table.add(tomlkit.comment("The CloudFront distribution that asks readers for tokens."))
-        table["distribution"] = ""
-    if answers["access"] == "network" and "networks" not in table:
-        table.add(
+            settings.setdefault(key, answers[key])
+    if answers["access"] == "token" and "distribution" not in settings:
+        settings.add(tomlkit.comment("The CloudFront distribution that asks readers for tokens."))
+        settings["distribution"] = ""
+    if answers["access"] == "network" and "networks" not in settings:
+        settings.add(
             tomlkit.comment("Who may read: CIDR blocks, ids of VPC endpoints for S3, or both.")
         )
-        table |= {"networks": [], "vpc_endpoints": []}
-    if "urls" not in document["project"]:
-        document["project"]["urls"] = tomlkit.table()
-    urls = document["project"]["urls"]
+        settings |= {"networks": [], "vpc_endpoints": []}
+    urls = document["project"].setdefault("urls", tomlkit.table())
     if not any(key.lower() == "repository" for key in urls):
         urls["Repository"] = f"https://github.com/{answers['repository']}"
         if len(urls) == 1:
@@ -142,43 +154,36 @@ def _settings(root: Path, answers: Mapping[str, str]) -> Change:
 
 
 def _files(
-    project: Project,
-    document: dict[str, object],
-    answers: Mapping[str, str],
-    index: Index,
-    template: str,
-    notes: list[str],
-) -> Iterator[Change]:
-    """Yield the template's publish.py and workflows, filled in by its hook."""
-    hook, owner = _hook("post_gen_project"), answers["repository"].partition("/")[0]
-    source = _template(hook, template, owner)
-    notes += source.notes(owner)
+    project: Project, answers: Mapping[str, str], index: Index, source: Any
+) -> dict[Path, str]:
+    """Return {path: text} of the template's publish.py and workflows, filled in by its hook."""
+    root, document = project.root, read(project.root)
     context = {
-        **{key: answers[key] for key in ("bucket", "region", "access", "edge")},
-        "github_owner": owner,
-        "python_version": _pythons(document, hook.PYTHONS),
+        **answers,
+        # An existing repository's index may have an address of its own.
+        "edge": index.url,
+        "python_version": _python(document),
         "project_slug": project.name,
         "package_name": _import_name(project),
     }
-    head = hook.git(project.root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+    head = POST_GEN.git(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     branch = head.partition("/")[2]
     branch = branch if re.fullmatch(r"[\w./-]+", branch, re.ASCII) else "main"
-    with tempfile.TemporaryDirectory() as folder:
-        copied = Path(folder)
-        shutil.copytree(FILES / ".github/workflows", copied / ".github/workflows")
+    poetry = build.uses_poetry(document)
+    folder = Path(".github/workflows")
+    with tempfile.TemporaryDirectory() as made:
+        copied = Path(made)
+        shutil.copytree(FILES / folder, copied / folder)
         shutil.copy(FILES / "publish.py", copied)
-        for path in copied.rglob("*.yml"):
-            # An existing repository's index may have an address of its own.
-            path.write_text(path.read_text().replace("__INDEX__", f"{index.url}/simple/"))
-        hook.fill_in(copied, context, source)
-        poetry = build.uses_poetry(document)
+        POST_GEN.fill_in(copied, context, source)
         script = (copied / "publish.py").read_text()
-        script = script if poetry else script.replace('"s3index @', '"s3index[build] @')
-        yield Change(project.root / "publish.py", None, script)
+        if not poetry:
+            script = script.replace('"s3index @', '"s3index[build] @')
+        files = {root / "publish.py": script}
         for name, ours in WORKFLOWS.items():
-            path = Path(".github/workflows")
-            text = _workflow((copied / path / name).read_text(), branch, poetry=poetry)
-            yield Change(project.root / path / ours, None, text)
+            text = (copied / folder / name).read_text()
+            files[root / folder / ours] = _workflow(text, branch, poetry=poetry)
+    return files
 
 
 def _workflow(text: str, branch: str, *, poetry: bool) -> str:
@@ -208,28 +213,29 @@ def _readme(root: Path, index: Index, name: str) -> Change | None:
     return Change(path, text, text if f"{index.url}/simple/" in text else new)
 
 
-def _template(hook: ModuleType, said: str, owner: str) -> Any:
+def _template(said: str, owner: str) -> Any:
     """Return the template to name in publish.py and the workflows, as the hook's Template."""
     if said:
         url, _, commit = said.rpartition("@")
         if not url or not re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", commit):
             raise Refused(f"--template {said!r} must be URL@COMMIT, with the full commit.")
-        return hook.Template(hook.web(url), commit)
+        return POST_GEN.Template(POST_GEN.web(url), commit)
     # How the publisher was installed (PEP 610).
     source = json.loads(distribution("s3index").read_text("direct_url.json") or "{}")
     if vcs := source.get("vcs_info"):
         tag = str(vcs.get("requested_revision", ""))
         tag = tag if re.fullmatch(r"v[\w.+-]+", tag) else ""
-        return hook.Template(hook.web(source["url"]), vcs["commit_id"], tag)
+        return POST_GEN.Template(POST_GEN.web(source["url"]), vcs["commit_id"], tag)
     if (TEMPLATE / ".git").exists():
-        commit = hook.git(TEMPLATE, "rev-parse", "HEAD")
-        origin = hook.git(TEMPLATE, "config", "--get", "remote.origin.url")
-        return hook.Template(hook.address(TEMPLATE, commit), commit, "", origin)
-    return hook.Template(f"https://github.com/{owner}/s3-lib-template", hook.UNKNOWN)
+        commit = POST_GEN.git(TEMPLATE, "rev-parse", "HEAD")
+        origin = POST_GEN.git(TEMPLATE, "config", "--get", "remote.origin.url")
+        return POST_GEN.Template(POST_GEN.address(TEMPLATE, commit), commit, "", origin)
+    return POST_GEN.Template(f"https://github.com/{owner}/s3-lib-template", POST_GEN.UNKNOWN)
 
 
-def _pythons(document: dict[str, object], pythons: tuple[str, ...]) -> str:
+def _python(document: dict[str, object]) -> str:
     """Return the oldest Python that the project and the template both support."""
+    pythons: tuple[str, ...] = POST_GEN.PYTHONS
     try:
         wanted = SpecifierSet(str(_table(document, "project").get("requires-python", "")))
     except InvalidSpecifier:
@@ -251,12 +257,3 @@ def _ends(text: str, like: str) -> str:
 def _table(document: Mapping[str, object], name: str) -> dict[str, object]:
     found = document.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def _hook(name: str) -> ModuleType:
-    spec = spec_from_file_location(name, TEMPLATE / "hooks" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
