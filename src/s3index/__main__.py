@@ -419,7 +419,7 @@ def _import(
             return path.open("rb")
 
         outcome = _bucket(index, opened, verbose=verbose).run(protocol(claims, index))
-    output.imported(releases, project.name, new=bool(outcome))
+    output.imported(project.name, len(releases), count, new=bool(outcome))
     return outcome
 
 

@@ -42,10 +42,7 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except Refused as refusal:
-        typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-        lines = [shown(line) for line in str(refusal).splitlines()]
-        # A line that starts with :: would be a command for GitHub's runner.
-        typer.echo("\n".join(re.sub(r"^\s*::", "  : :", line) for line in lines), err=True)
+        _report("Error", "red", str(refusal))
         raise typer.Exit(1) from None
 
 
@@ -91,11 +88,10 @@ def diff(text: str) -> None:
         typer.secho(shown(line), fg=colour)
 
 
-def imported(releases: Sequence[Sequence[Distribution]], project: str, *, new: bool) -> None:
-    """Print the outcome of an import."""
-    files = sum(len(files) for files in releases)
+def imported(project: str, releases: int, files: int, *, new: bool) -> None:
+    """Print the outcome of an import, with the numbers of its releases and files."""
     done = "Imported" if new else "Already imported, nothing changed:"
-    typer.echo(f"{done} {len(releases)} releases of {project} ({files} files).")
+    typer.echo(f"{done} {releases} releases of {project} ({files} files).")
 
 
 def released(index: Index, claim: Claim, *, new: bool) -> None:
@@ -135,8 +131,14 @@ def warn_of_readers() -> None:
 
 
 def _warn(text: str) -> None:
-    typer.secho("Warning: ", fg="yellow", bold=True, nl=False, err=True)
-    typer.echo("\n".join(map(shown, text.splitlines())), err=True)
+    _report("Warning", "yellow", text)
+
+
+def _report(kind: str, colour: str, text: str) -> None:
+    typer.secho(f"{kind}: ", fg=colour, bold=True, nl=False, err=True)
+    # A line that starts with :: would be a command for GitHub's runner.
+    lines = [re.sub(r"^\s*::", "  : :", shown(line)) for line in text.splitlines()]
+    typer.echo("\n".join(lines), err=True)
 
 
 def plan(index: Index, keys: Mapping[str, bool], derived: Sequence[str], *, released: bool) -> None:
