@@ -16,8 +16,9 @@ import typer
 from packaging.version import Version
 from typer.core import TyperGroup
 
-from s3index import __version__, build, distribution, output
+from s3index import __version__, build, output
 from s3index.claims import Claim, new_claim
+from s3index.distribution import Distribution, read_old, read_release
 from s3index.errors import Denied, Refused, shown
 from s3index.pages import LONGEST_TEXT, line
 from s3index.settings import Index, Project, load, read
@@ -150,7 +151,7 @@ def import_releases(
             paths, known, refused = _download(url, project.name, Path(folder))
         else:
             paths, known, refused = list(files or ()), {}, []
-        releases, unusable = distribution.read_old(paths, project.name)
+        releases, unusable = read_old(paths, project.name)
         refused += unusable
         if refused and not skip_unusable:
             lines = "\n".join(f"  {line}" for line in refused)
@@ -359,20 +360,18 @@ def _answers(
 @contextmanager
 def _release(
     project: Project, files: list[Path] | None
-) -> Iterator[tuple[list[distribution.Distribution], Claim]]:
+) -> Iterator[tuple[list[Distribution], Claim]]:
     """Yield the release's files, given or else built into a folder of their own, and its claim."""
     with tempfile.TemporaryDirectory() as folder:
         if not files:
             typer.echo(f"Building {project.name} {project.version or ''}".rstrip() + ".")
             files = build.build(project.root, Path(folder))
-        found = distribution.read_release(files, project.name, project.version)
+        found = read_release(files, project.name, project.version)
         who, commit = build.uploader(project.root)
         yield found, new_claim(found, datetime.now(UTC), who, commit, build.provenance())
 
 
-def _publish(
-    index: Index, found: list[distribution.Distribution], claim: Claim, *, verbose: bool
-) -> "Outcome":
+def _publish(index: Index, found: list[Distribution], claim: Claim, *, verbose: bool) -> "Outcome":
     from s3index.publish import publish as protocol
 
     with output.upload_progress(found) as opener:
@@ -397,7 +396,7 @@ def _download(
 def _import(
     index: Index,
     project: Project,
-    releases: list[list[distribution.Distribution]],
+    releases: list[list[Distribution]],
     known: "Mapping[str, Known]",
     host: str,
     *,
@@ -423,9 +422,7 @@ def _import(
     return outcome
 
 
-def _plan(
-    index: Index, found: list[distribution.Distribution], claim: Claim, *, verbose: bool
-) -> None:
+def _plan(index: Index, found: list[Distribution], claim: Claim, *, verbose: bool) -> None:
     from s3index.publish import planned, prepare
 
     try:
