@@ -210,14 +210,9 @@ def _size(size: int | None) -> str:
 
 
 def _render(template: str, **values: object) -> bytes:
-    style, script = _environment().globals["style"], _environment().globals["script"]
-    policy = (
-        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-    found = _environment().get_template(template)
+    text = _environment().get_template(template).render(values)
     # JSON allows these two characters, XML 1.0 does not.
-    return found.render(policy=policy, **values).translate({0xFFFE: None, 0xFFFF: None}).encode()
+    return text.translate({0xFFFE: None, 0xFFFF: None}).encode()
 
 
 @cache
@@ -231,13 +226,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for name, file in {"style": "style.css", "script": "script.js"}.items():
-        text, _, _ = loader.get_source(environment, file)
-        environment.globals[name] = Markup(text)
+    style, _, _ = loader.get_source(environment, "style.css")
+    script, _, _ = loader.get_source(environment, "script.js")
+    policy = (
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    environment.globals |= {"style": Markup(style), "script": Markup(script), "policy": policy}
     return environment
 
 
-@cache
 def _source(text: str) -> str:
     """Return the Content-Security-Policy source of an inline style or script."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
