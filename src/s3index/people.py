@@ -6,11 +6,10 @@ Content-Security-Policy allows only the page's own style and script to load or r
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version as version_of
-from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -46,17 +45,6 @@ class _Release:
     by: str | None
     yanked: str | None
     files: list[_File]
-
-
-@dataclass(frozen=True)
-class _Entry:
-    name: str
-    team: str
-    version: str
-    anchor: str
-    time: str
-    summary: str | None
-    address: str
 
 
 @dataclass(frozen=True)
@@ -125,16 +113,18 @@ def catalogue(records: Records, index: Index, team: str | None) -> bytes:
 
 def feed(records: Records, index: Index, key: str, page: str, whose: str) -> bytes:
     """Return the newest releases as an Atom feed (RFC 4287), stored at `key`, for page `page`."""
-    entries = [entry for record in records.values() for entry in _entries(record, index)]
-    entries.sort(key=lambda entry: (entry.time, entry.name, entry.version), reverse=True)
+    uploads = [(upload, record) for record in records.values() for upload in record.recent]
+    uploads.sort(key=lambda each: (each[0].time, each[1].name, each[0].version), reverse=True)
     return _render(
         "feed.xml",
         address=index.address(key),
         page=index.address(page),
-        title=f"Releases of {whose}",
-        author=whose,
-        updated=entries[0].time if entries else LONG_AGO,
-        entries=entries[:FOLLOWED],
+        whose=whose,
+        updated=uploads[0][0].time if uploads else LONG_AGO,
+        entries=[
+            (upload, record, replace(index, team=record.team or index.team))
+            for upload, record in uploads[:FOLLOWED]
+        ],
     )
 
 
@@ -186,16 +176,6 @@ def _listed(record: Record, index: Index, team: str | None) -> _Project:
         record.released,
         f"{folder}simple/{record.name}/",
     )
-
-
-def _entries(record: Record, index: Index) -> Iterable[_Entry]:
-    team = record.team or index.team
-    address = index.address(f"dumb-pypi/{team}/index/simple/{record.name}/")
-    latest = record.latest
-    for upload in record.recent:
-        summary = latest.summary if latest and latest.version == upload.version else None
-        anchor = quote(_anchor(upload.version))
-        yield _Entry(record.name, team, upload.version, anchor, upload.time, summary, address)
 
 
 def _size(size: int | None) -> str:
