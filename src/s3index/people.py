@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from s3index import __version__, install, pages, readme
 from s3index.about import About, Dependency
-from s3index.pages import File, ProjectPage, Record, Records
+from s3index.pages import File, ProjectPage, Records
 from s3index.settings import Index
 
 PARTS = ("dumb-pypi", "readme-renderer", "comrak", "docutils", "nh3", "Pygments")
@@ -45,21 +45,6 @@ class _Release:
     by: str | None
     yanked: str | None
     files: list[_File]
-
-
-@dataclass(frozen=True)
-class _Project:
-    name: str
-    team: str
-    version: str | None
-    summary: str | None
-    time: str | None
-    address: str
-
-    @property
-    def text(self) -> str:
-        """Return the text to search."""
-        return " ".join(filter(None, (self.name, self.summary, self.team)))
 
 
 def project(
@@ -104,10 +89,10 @@ def catalogue(records: Records, index: Index, team: str | None) -> bytes:
     return _render(
         "catalogue.html",
         title=f"Packages of {alone}" if alone else "Packages",
-        home="../../index.html" if team else None,
-        changelog="changelog/page1.html" if team else None,
-        teams={name: f"{name}/index/index.html" for name in teams},
-        projects=[_listed(record, index, team) for _, record in sorted(records.items())],
+        index=index,
+        team=team,
+        teams=teams,
+        records=[record for _, record in sorted(records.items())],
     )
 
 
@@ -162,20 +147,6 @@ def _anchor(version: str) -> str:
 
 def _address(found: Dependency) -> str | None:
     return f"../../../../{found.team}/index/simple/{found.name}/" if found.team else None
-
-
-def _listed(record: Record, index: Index, team: str | None) -> _Project:
-    owner = record.team or index.team
-    folder = "" if team else f"{owner}/index/"
-    latest = record.latest
-    return _Project(
-        record.name,
-        owner,
-        latest.version if latest else None,
-        latest.summary if latest else None,
-        record.released,
-        f"{folder}simple/{record.name}/",
-    )
 
 
 def _size(size: int | None) -> str:
