@@ -5,7 +5,7 @@ Content-Security-Policy allows only the page's own style and script to load or r
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from s3index import __version__, install, pages, readme
-from s3index.about import About, Dependency
+from s3index.about import About
 from s3index.pages import File, ProjectPage, Records
 from s3index.settings import Index
 
@@ -31,20 +31,27 @@ LONG_AGO = "1970-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
-class _File:
-    anchor: Markup
-    size: str
-    digest: str
+class Release:
+    """A version of a project as its page shows it, with its files."""
 
-
-@dataclass(frozen=True)
-class _Release:
     version: str
-    anchor: str
-    time: str | None
-    by: str | None
-    yanked: str | None
-    files: list[_File]
+    files: list[File]
+
+    @property
+    def time(self) -> str | None:
+        """Return the time of its last upload, in UTC; None if unknown."""
+        return max((file.upload_time for file in self.files if file.upload_time), default=None)
+
+    @property
+    def by(self) -> str | None:
+        """Return who uploaded it; None if unknown."""
+        return next((file.uploaded_by for file in self.files if file.uploaded_by), None)
+
+    @property
+    def yanked(self) -> str | None:
+        """Return why it is yanked, empty if no reason was given; None if it is not yanked."""
+        yanks = [file.yanked for file in self.files if file.yanked is not False]
+        return next((yank for yank in yanks if isinstance(yank, str)), "") if yanks else None
 
 
 def project(
@@ -56,27 +63,33 @@ def project(
     repository API (PEP 503) requires, so that clients without JSON can read the same page.
     """
     about = about or About()
-    version = pages.newest(page)
-    releases = _releases(page, anchors)
-    shown = str(version) if version else None
     changes = about.changelog
+    newest = pages.newest(page)
+    version = str(newest) if newest else None
+    shown = releases(page)
     return _render(
         "project.html",
-        name=page.name,
-        team=index.team,
-        version=shown,
-        newest=next((each for each in releases if each.version == shown and each.time), None),
+        page=page,
+        index=index,
+        version=version,
+        newest=next((each for each in shown if each.version == version and each.time), None),
         about=about,
         commands=install.commands(index.url, index.bucket, page.name, edge=index.edge),
         edge=install.EDGE if index.edge else None,
-        dependencies=[(each.text, _address(each)) for each in about.dependencies],
         changelog=changes and Markup(readme.html(changes.text, changes.content_type)),
         readme=about.description and Markup(readme.html(about.description, about.content_type)),
-        releases=releases,
-        more=f"../../../../../{index.project_page(page.name)}"
-        if len(page.versions) > SHOWN
-        else None,
+        releases=shown,
+        anchors=anchors,
     )
+
+
+def releases(page: ProjectPage) -> list[Release]:
+    """Return the releases that a project's page for people shows, newest first."""
+    found = {text: Release(text, []) for text in reversed(page.versions[-SHOWN:])}
+    for file in page.files:
+        if release := found.get(str(file.version)):
+            release.files.append(file)
+    return list(found.values())
 
 
 def catalogue(records: Records, index: Index, team: str | None) -> bytes:
@@ -113,42 +126,6 @@ def feed(records: Records, index: Index, key: str, page: str, whose: str) -> byt
     )
 
 
-def _releases(page: ProjectPage, anchors: Mapping[str, str]) -> list[_Release]:
-    by_version: dict[str, list[File]] = {text: [] for text in reversed(page.versions[-SHOWN:])}
-    for file in page.files:
-        if (text := str(file.version)) in by_version:
-            by_version[text].append(file)
-    return [
-        _Release(
-            text,
-            _anchor(text),
-            max((file.upload_time for file in files if file.upload_time), default=None),
-            next((file.uploaded_by for file in files if file.uploaded_by), None),
-            _reason(files),
-            [
-                _File(Markup(anchors[file.filename]), _size(file.size), file.digest)
-                for file in files
-            ],
-        )
-        for text, files in by_version.items()
-    ]
-
-
-def _reason(files: Iterable[File]) -> str | None:
-    """Return why a release is yanked, empty if no reason was given; None if it is not yanked."""
-    yanks = [file.yanked for file in files if file.yanked is not False]
-    return next((yank for yank in yanks if isinstance(yank, str)), "") if yanks else None
-
-
-def _anchor(version: str) -> str:
-    # README anchors start with readme-; the page's own are words without digits.
-    return f"v{version}"
-
-
-def _address(found: Dependency) -> str | None:
-    return f"../../../../{found.team}/index/simple/{found.name}/" if found.team else None
-
-
 def _size(size: int | None) -> str:
     if size is None:
         return ""
@@ -183,6 +160,7 @@ def _environment() -> Environment:
         f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
+    environment.filters["size"] = _size
     environment.globals |= {"style": Markup(style), "script": Markup(script), "policy": policy}
     return environment
 

@@ -91,7 +91,11 @@ def project_site(
     listed = list(found)
     rendered = _dumb_pypi(
         {
-            page.name: {_package(page.name, file) for file in _shown(page)}
+            page.name: {
+                _package(page.name, file)
+                for release in people.releases(page)
+                for file in release.files
+            }
             for page, _ in listed
             if page.files
         },
@@ -118,11 +122,6 @@ def organization_page(page: ProjectPage, index: Index) -> bytes:
     files = tuple(replace(file, uploaded_by=None) for file in page.files)
     owned = replace(page, files=files, meta=replace(page.meta, team=index.team))
     return pages.dump(owned, f"{IN_NAMESPACE}{index.team}/{page.name}/")
-
-
-def _shown(page: ProjectPage) -> list[File]:
-    newest = set(page.versions[-people.SHOWN :])
-    return [file for file in page.files if str(file.version) in newest]
 
 
 def team_keys(index: Index) -> list[str]:
