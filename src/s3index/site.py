@@ -91,15 +91,10 @@ def project_site(
     listed = list(found)
     rendered = _dumb_pypi(
         {
-            page.name: {
-                _package(page.name, file)
-                for release in people.releases(page)
-                for file in release.files
-            }
+            page.name: [file for release in people.releases(page) for file in release.files]
             for page, _ in listed
             if page.files
         },
-        "../" * 5,
         index,
         projects=True,
     )
@@ -108,9 +103,13 @@ def project_site(
         # The links come from dumb-pypi's page, in the form that clients read.
         theirs = rendered.get(f"simple/{page.name}/index.html", b"").decode()
         anchors = {name: anchor for anchor, name in ANCHOR.findall(theirs)}
-        html = people.project(page, about, index, anchors)
-        bodies = organization_page(page, index), html + _made_from({page.name: page.serial}), MOVED
-        site |= zip(project_keys(index, page.name), bodies, strict=True)
+        copy, html, moved = project_keys(index, page.name)
+        site |= {
+            copy: organization_page(page, index),
+            html: people.project(page, about, index, anchors)
+            + _made_from({page.name: page.serial}),
+            moved: MOVED,
+        }
     return site
 
 
@@ -137,23 +136,18 @@ def team_site(records: Records, index: Index) -> dict[str, bytes]:
     files the team has.
     """
     rendered = _dumb_pypi(
-        {
-            name: {_package(name, file) for file in record.latest.files}
-            for name, record in records.items()
-            if record.latest
-        },
-        "../" * 4,
+        {name: record.latest.files for name, record in records.items() if record.latest},
         index,
+        projects=False,
     )
     made = _made_from(_serials(records))
-    keys = team_keys(index)
-    bodies = (
-        constraints(records, index, f"team {index.team}"),
-        people.catalogue(records, index, index.team) + made,
-        rendered.get("changelog/page1.html", b"") + made,
-        people.feed(records, index, keys[3], keys[1], index.team) + made,
-    )
-    return dict(zip(keys, bodies, strict=True))
+    _, start, changelog, feed = team_keys(index)
+    return {
+        index.constraints: constraints(records, index, f"team {index.team}"),
+        start: people.catalogue(records, index, index.team) + made,
+        changelog: rendered.get("changelog/page1.html", b"") + made,
+        feed: people.feed(records, index, feed, start, index.team) + made,
+    }
 
 
 def organization_keys(index: Index) -> list[str]:
@@ -164,12 +158,11 @@ def organization_keys(index: Index) -> list[str]:
 def organization_site(records: Records, index: Index) -> dict[str, bytes]:
     """Render the objects that depend on the organisation's list: constraints, catalogue, feed."""
     made = _made_from(_serials(records))
-    bodies = (
-        constraints(records, index, "the organisation"),
-        people.catalogue(records, index, None) + made,
-        people.feed(records, index, FEED, CATALOGUE, "the organisation") + made,
-    )
-    return dict(zip(organization_keys(index), bodies, strict=True))
+    return {
+        index.organization_constraints: constraints(records, index, "the organisation"),
+        CATALOGUE: people.catalogue(records, index, None) + made,
+        FEED: people.feed(records, index, FEED, CATALOGUE, "the organisation") + made,
+    }
 
 
 def constraints(records: Records, index: Index, whose: str) -> bytes:
@@ -226,17 +219,20 @@ def _package(name: str, file: File) -> Package:
             "upload_timestamp": int(uploaded.timestamp()) if uploaded else None,
             "uploaded_by": file.uploaded_by,
             # dumb-pypi omits data-yanked if the reason is empty, which PEP 592 allows.
-            "yanked_reason": (file.yanked if isinstance(file.yanked, str) else "") or "yanked"
-            if file.yanked is not False
-            else None,
+            "yanked_reason": "yanked" if file.yanked in (True, "") else file.yanked or None,
         }
     )
 
 
 def _dumb_pypi(
-    packages: dict[str, set[Package]], to_root: str, index: Index, *, projects: bool = False
+    files: Mapping[str, Iterable[File]], index: Index, *, projects: bool
 ) -> dict[str, bytes]:
-    """Run dumb-pypi and return its files as {path: bytes}: the projects' pages, or the lists."""
+    """Run dumb-pypi on projects' files; return its own as {path: bytes}.
+
+    These are the projects' pages, or the lists.
+    """
+    packages = {name: {_package(name, file) for file in found} for name, found in files.items()}
+    to_root = "../" * (5 if projects else 4)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             output_dir=folder,
