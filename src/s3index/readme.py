@@ -6,10 +6,7 @@ cannot clash with the page's, and installers that read HTML cannot mistake a lin
 distribution.
 """
 
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html import escape
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -123,25 +120,12 @@ def _restructured(text: str) -> str | None:
     # Importing docutils is slow, and only reStructuredText needs it.
     from readme_renderer import rst
 
+    # Read no docutils.conf: not the repository's, the home's or the machine's.
+    rst.SETTINGS["_disable_config"] = True
     try:
-        with _without_configuration():
-            return rst.render(text)
+        return rst.render(text)
     except Exception:  # noqa: BLE001  # docutils can raise anything
         return None
-
-
-@contextmanager
-def _without_configuration() -> Iterator[None]:
-    """Keep docutils from reading docutils.conf from the repository, the home or the machine."""
-    before = os.environ.get("DOCUTILSCONFIG")
-    os.environ["DOCUTILSCONFIG"] = ""
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["DOCUTILSCONFIG"]
-        else:
-            os.environ["DOCUTILSCONFIG"] = before
 
 
 class _Rewriter(HTMLParser):
