@@ -42,7 +42,6 @@ _ATTRIBUTES = {
     "a": {"href"},
     "abbr": {"title"},
     "ol": {"start"},
-    "pre": {"tabindex"},
     "span": {"class"},
     "td": {"colspan", "rowspan"},
 }
@@ -60,11 +59,11 @@ def html(text: str, content_type: str | None) -> str:
     `content_type` is the Description-Content-Type of core metadata; text that is invalid in its
     markup, or too long for it, is shown as plain text.
     """
-    kind, _, parameters = (content_type or "text/x-rst").partition(";")
-    kind = kind.strip().lower()
-    rendered: str | None = None
     if len(text) > LONGEST:
         return f"<p>Not shown: it has {len(text):,} characters, and the limit is {LONGEST:,}.</p>"
+    kind, _, parameters = (content_type or "text/x-rst").partition(";")
+    kind = kind.strip().lower()
+    rendered = None
     if kind == "text/markdown" and not _is_deep(text):
         variant = "CommonMark" if "commonmark" in parameters.lower() else "GFM"
         rendered = markdown.render(text, variant=variant)
@@ -79,6 +78,8 @@ def html(text: str, content_type: str | None) -> str:
         rewriter.html,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
+        # Content that scrolls sideways has to be reachable by keyboard.
+        set_tag_attribute_values={"pre": {"tabindex": "0"}},
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer",
     )
@@ -154,14 +155,10 @@ class _Rewriter(HTMLParser):
         if tag == "input":
             self._out.append("☑ " if "checked" in given else "☐ ")
             return
-        kept = {name: value for name, value in given.items() if name not in ("class", "tabindex")}
-        if tag == "span":
-            words = [word for word in given.get("class", "").split() if _PYGMENTS.fullmatch(word)]
-            kept |= {"class": " ".join(words)} if words else {}
-        if tag == "pre":
-            # Content that scrolls sideways has to be reachable by keyboard.
-            kept["tabindex"] = "0"
-        self._out.append(_start(_HEADINGS.get(tag, tag), kept))
+        classes = [word for word in given.pop("class", "").split() if _PYGMENTS.fullmatch(word)]
+        if classes:
+            given["class"] = " ".join(classes)
+        self._out.append(_start(_HEADINGS.get(tag, tag), given))
 
     def handle_endtag(self, tag: str) -> None:
         if tag != "a":
