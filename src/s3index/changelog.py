@@ -23,17 +23,13 @@ def section(text: str, content_type: str, version: Version) -> str | None:
     The section ends at the next heading of the same level or above.
     """
     lines = text.splitlines()
-    found = _markdown(lines) if content_type == CONTENT_TYPES["md"] else _underlined(lines)
-    start = level = None
-    end = len(lines)
-    for first, after, depth, title in found:
-        if start is not None and level is not None and depth <= level:
-            end = first
-            break
-        if start is None and _names(title, version):
-            start, level = after, depth
-    body = "\n".join(lines[start:end]).strip() if start is not None else ""
-    return body[:LONGEST] or None
+    headings = _markdown(lines) if content_type == CONTENT_TYPES["md"] else _underlined(lines)
+    for _, start, level, title in headings:
+        if _names(title, version):
+            # The iterator goes on after this heading.
+            end = next((line for line, _, depth, _ in headings if depth <= level), None)
+            return "\n".join(lines[start:end]).strip()[:LONGEST] or None
+    return None
 
 
 def _names(title: str, version: Version) -> bool:
@@ -53,14 +49,11 @@ def _markdown(lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
     for number, line in enumerate(lines):
         if marker := _FENCE.match(line):
             fence = None if fence == marker[1] else fence or marker[1]
-        elif fence is None and (heading := _HEADING.fullmatch(line)):
+        elif fence:
+            continue
+        elif heading := _HEADING.fullmatch(line):
             yield number, number + 1, len(heading[1]), heading[2]
-        elif (
-            fence is None
-            and number
-            and lines[number - 1].strip()
-            and re.fullmatch(r"={3,}\s*|-{3,}\s*", line)
-        ):
+        elif number and lines[number - 1].strip() and re.fullmatch(r"(={3,}|-{3,})\s*", line):
             yield number - 1, number + 1, 1 if line.startswith("=") else 2, lines[number - 1]
 
 
