@@ -1,6 +1,6 @@
 """Claims, which define what a release consists of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Literal
@@ -82,7 +82,7 @@ def dump_claim(claim: Claim) -> bytes:
 
 
 def new_claim(
-    files: Iterable[Distribution],
+    files: Sequence[Distribution],
     now: datetime,
     uploaded_by: str | None,
     commit: str | None,
@@ -92,26 +92,23 @@ def new_claim(
 
     `provenance` is the address of the files' attestation.
     """
-    found = list(files)
     time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said = " ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word)
-    entries = tuple(_entry(file, time, line(said)) for file in found)
-    name, version = found[0].project, str(found[0].version)
-    md5 = {file.filename: file.md5 for file in found}
+    said = line(" ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word))
+    md5 = {file.filename: file.md5 for file in files}
     md5 |= {
         f"{file.filename}.metadata": new_md5(file.metadata).hexdigest()
-        for file in found
+        for file in files
         if file.metadata is not None
     }
     return Claim(
-        name,
-        version,
-        in_order(entries),
-        time,
-        line(uploaded_by),
-        line(commit),
-        md5,
-        changelog=_changelog(found),
+        name=files[0].project,
+        version=str(files[0].version),
+        files=in_order(_entry(file, time, said) for file in files),
+        time=time,
+        uploaded_by=line(uploaded_by),
+        commit=line(commit),
+        md5=md5,
+        changelog=_changelog(files),
         provenance=line(provenance),
     )
 
