@@ -6,7 +6,7 @@ them with its own, so that no object is ever replaced by an older one.
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,24 +82,23 @@ def project_keys(index: Index, project: str) -> list[str]:
 
 
 def project_site(
-    found: Iterable[tuple[ProjectPage, About | None]], index: Index
+    found: Sequence[tuple[ProjectPage, About | None]], index: Index
 ) -> dict[str, bytes]:
     """Render the objects that depend on one project page alone, for any number of pages at once.
 
     Each page comes with the description of its newest release.
     """
-    listed = list(found)
     rendered = _dumb_pypi(
         {
             page.name: [file for release in people.releases(page) for file in release.files]
-            for page, _ in listed
+            for page, _ in found
             if page.files
         },
         index,
         projects=True,
     )
     site: dict[str, bytes] = {}
-    for page, about in listed:
+    for page, about in found:
         # The links come from dumb-pypi's page, in the form that clients read.
         theirs = rendered.get(f"simple/{page.name}/index.html", b"").decode()
         anchors = {name: anchor for anchor, name in ANCHOR.findall(theirs)}
