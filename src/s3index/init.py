@@ -208,7 +208,7 @@ def _readme(root: Path, index: Index, name: str) -> Change | None:
     if not path.is_file():
         return None
     text = path.read_bytes().decode()
-    section = install.markdown(index.url, index.bucket, name, edge=index.edge)
+    section = install.markdown(index, name)
     new = _ends(f"{text.rstrip()}\n\n## Install from {index.bucket}\n\n{section}", text)
     return Change(path, text, text if f"{index.url}/simple/" in text else new)
 

@@ -4,6 +4,8 @@ The project's page, the terminal and GitHub's step summary show them after a rel
 README gets them from the template, and docs/consumers.md says what each protects against.
 """
 
+from s3index.settings import Index
+
 EDGE = (
     "One index for every client, instead of PyPI's. It serves the organisation's projects, and "
     "PyPI's for all other names: a stranger's project cannot replace one of the organisation's."
@@ -34,11 +36,11 @@ def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict
     }
 
 
-def markdown(url: str, bucket: str, project: str, *, edge: bool = False) -> str:
-    """Return the commands as Markdown, each under a third-level heading."""
-    shown = [f"{EDGE}\n"] if edge else []
+def markdown(index: Index, project: str) -> str:
+    """Return the commands that install a project as Markdown, each under a third-level heading."""
+    shown = [f"{EDGE}\n"] if index.edge else []
     shown += [
         f"### {client}\n\n```sh\n{command}\n```\n"
-        for client, command in commands(url, bucket, project, edge=edge).items()
+        for client, command in commands(index.url, index.bucket, project, edge=index.edge).items()
     ]
     return "\n".join(shown)

@@ -104,7 +104,7 @@ def released(index: Index, claim: Claim, *, new: bool) -> None:
     typer.echo(f"{headline} ({len(claim.files)} files).")
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary:
-        commands = install.markdown(index.url, index.bucket, claim.name, edge=index.edge)
+        commands = install.markdown(index, claim.name)
         text = f"## {headline}\n\n<{index.page_address(claim.name)}>\n\n{commands}"
         if claim.changelog:
             text += f"\n### Changes\n\n{claim.changelog.text}\n"
