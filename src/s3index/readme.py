@@ -148,17 +148,15 @@ class _Rewriter(HTMLParser):
             given["id"] = f"readme-{given['id']}"
         if tag == "a":
             self._link = (len(self._out), _href(given.get("href", "")), given.get("id"))
-            return
-        if tag == "img":
+        elif tag == "img":
             self._image(given)
-            return
-        if tag == "input":
+        elif tag == "input":
             self._out.append("☑ " if "checked" in given else "☐ ")
-            return
-        classes = [word for word in given.pop("class", "").split() if _PYGMENTS.fullmatch(word)]
-        if classes:
-            given["class"] = " ".join(classes)
-        self._out.append(_start(_HEADINGS.get(tag, tag), given))
+        else:
+            classes = [word for word in given.pop("class", "").split() if _PYGMENTS.fullmatch(word)]
+            if classes:
+                given["class"] = " ".join(classes)
+            self._out.append(_start(_HEADINGS.get(tag, tag), given))
 
     def handle_endtag(self, tag: str) -> None:
         if tag != "a":
