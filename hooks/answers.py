@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from jinja2 import Environment
+from jinja2 import Environment, pass_environment
 from jinja2.ext import Extension
 
 from .pre_gen_project import answer, problems
@@ -31,7 +31,8 @@ class Answers(Extension):
         environment.filters |= {"checked": checked, "replayed": replayed}
 
 
-def checked(answers: Mapping[str, object]) -> str:
+@pass_environment
+def checked(environment: Environment, answers: Mapping[str, object]) -> str:
     """Return "yes" ("" if a replay asks), or print the problems with the answers and exit."""
     if answer(answers, "project_slug") is None:
         # A replay of another version asks only for the answers that it lacks.
@@ -49,15 +50,27 @@ def checked(answers: Mapping[str, object]) -> str:
         return "yes"
     sys.stdout.flush()
     sys.stderr.writelines(f"{line}\n" for line in found)
-    refused = {line.split(" ")[0] for line in found}
-    good = {key: str(answers[key]) for key in answers if key[0] != "_" and key not in refused}
-    given = [word for word in sys.argv if word.split("=")[0] not in answers]
+    bad = derived(environment, answers, {line.split(" ")[0] for line in found})
+    good = {key: str(answers[key]) for key in answers if key[0] != "_" and key not in bad}
+    given = [word for word in sys.argv if "=" not in word or word.split("=")[0] not in answers]
     again = command(given, good)
     if again:
         print(
             f"\nTo answer again, with the valid answers filled in:\n\n    {again}", file=sys.stderr
         )
     raise SystemExit(1)
+
+
+def derived(environment: Environment, answers: Mapping[str, object], refused: set[str]) -> set[str]:
+    """Return the keys of the refused answers, and of default answers made from them."""
+    questions = json.loads(Path(__file__).parents[1].joinpath("cookiecutter.json").read_text())
+    found = set(refused)
+    for key, default in questions.items():
+        made_from = re.findall(r"cookiecutter\.(\w+)", str(default))
+        if found.intersection(made_from):
+            rendered = environment.from_string(str(default)).render(cookiecutter=answers)
+            found |= {key} if answers.get(key) == rendered else set()
+    return found
 
 
 def replayed(answers: Mapping[str, object]) -> str:
@@ -82,7 +95,8 @@ def command(argv: list[str], answers: Mapping[str, str]) -> str:
     program = Path(argv[0])
     module = program.stem == "__main__"
     name = program.parent.name if module else program.stem
-    start = ["python", "-m", name] if module else [name]
+    # uvx and pipx run programs that are not on PATH.
+    start = [sys.executable, "-m", name] if module else [name if shutil.which(name) else argv[0]]
     if name == "cookiecutter":
         filled = [f"{key}={value}" for key, value in answers.items()]
         return shlex.join([*start, *argv[1:], *filled])

@@ -25,6 +25,8 @@ class Template(NamedTuple):
     tag: str = ""
     origin: str = ""
     changed: bool = False
+    pushed: bool = True
+    """Whether another repository is known to have the commit; true if there is no way to tell."""
 
     @property
     def requirement(self) -> str:
@@ -51,7 +53,12 @@ class Template(NamedTuple):
         if self.commit == UNKNOWN:
             said.append(
                 "The template's commit is not known. Replace COMMIT with it in publish.py and in "
-                ".github/workflows."
+                f".github/workflows, and correct the address if it is not {self.url}."
+            )
+        if not self.pushed and not self.url.startswith("file:"):
+            said.append(
+                f"The template's commit {self.commit} is only on this machine: push it to "
+                f"{self.url}."
             )
         if self.url.startswith("file:"):
             said.append(
@@ -102,21 +109,23 @@ def find_template(answers: Mapping[str, object]) -> Template:
     if folder and (folder / ".git").exists():
         commit = commit or git(folder, "rev-parse", "HEAD")
         cloned = str(answers.get("_repo_dir")) != said
-        tag = git(folder, "tag", "--points-at", commit, "--sort=-v:refname").split("\n")[0]
+        found = address(folder, commit, cloned)
+        newest = ("-c", "versionsort.suffix=-", "tag", "--points-at", commit, "--sort=-v:refname")
+        tag = git(folder, *newest).split("\n")[0]
         return Template(
-            fixed or address(folder, commit, cloned),
+            fixed or found,
             commit or UNKNOWN,
             tag if re.fullmatch(r"[\w.+/-]+", tag) else "",
             git(folder, "config", "--get", "remote.origin.url"),
             changed=not cloned and git(folder, "status", "--porcelain") != "",
+            pushed=not found.startswith("file:"),
         )
     if commit:
         return Template(fixed or web(said), commit)
     if folder and not fixed and not said.lower().endswith(".zip"):
         return Template(folder.as_uri(), "")
-    return Template(
-        fixed or f"https://github.com/{answers['github_owner']}/s3-lib-template", UNKNOWN
-    )
+    guess = f"https://github.com/{answers['github_owner']}/s3-lib-template"
+    return Template(fixed or guess, UNKNOWN)
 
 
 def address(folder: Path, commit: str, cloned: bool = False) -> str:

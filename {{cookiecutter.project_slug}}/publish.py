@@ -12,7 +12,6 @@ import sys
 from s3index.__main__ import main
 
 if __name__ == "__main__":
-    first = sys.argv[1] if len(sys.argv) > 1 else "-"
-    if first.startswith("-") and first not in ("--help", "--version"):
+    if not sys.argv[1:] or (sys.argv[1][:1] == "-" and sys.argv[1] not in ("--help", "--version")):
         sys.argv.insert(1, "publish")
     sys.exit(main())

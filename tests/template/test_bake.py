@@ -237,8 +237,10 @@ def test_workflows_are_not_rendered(tmp_path: Path) -> None:
     assert files(bake_from(template, tmp_path / "out"))[".github/workflows/jinja.yml"] == content
 
 
-def test_a_repository_is_small(tmp_path: Path) -> None:
-    project = files(bake(tmp_path))
+@pytest.mark.parametrize("access", ["public", "network", "token"])
+def test_a_repository_is_small(tmp_path: Path, access: str) -> None:
+    edge = "https://packages.acme.example" if access == "token" else ""
+    project = files(bake(tmp_path, access=access, edge=edge))
     assert len(project) <= 20
     del project["LICENSE"]
     assert sum(len(content.splitlines()) for content in project.values()) <= 750

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cookiecutter.environment import StrictEnvironment
+from jinja2 import Environment
 
 from hooks import answers, post_gen_project
 from tests.template.baking import ANSWERS, TEMPLATE
@@ -98,13 +99,13 @@ def test_a_name_that_is_taken(
     shown = capsys.readouterr().err
     assert shown.startswith(said)
     assert bool(shown) == bool(said)
-    again = "    cookiecutter gh:acme/s3-lib-template organization=Acme"
+    again = "cookiecutter gh:acme/s3-lib-template organization=Acme"
     assert (again in shown) == bool(taken and refuse)
     assert "team=X" not in shown
 
 
 def test_a_replay_that_lacks_nothing_but_the_check_is_the_hooks() -> None:
-    assert answers.checked({"_require_unused_name": True}) == ""
+    assert answers.checked(Environment(), {"_require_unused_name": True}) == ""
 
 
 def test_pip_that_cannot_be_run_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

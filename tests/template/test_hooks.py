@@ -328,12 +328,12 @@ def test_a_refusal_ends_with_the_command_that_asks_again(tmp_path: Path) -> None
     assert [problem.split()[0] for problem in problems] == ["project_slug", "package_name", "team"]
     assert (empty, label) == ("", "To answer again, with the valid answers filled in:")
     words = shlex.split(again)
-    assert words[:5] == ["python", "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
+    assert words[:5] == [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
     good = dict(word.split("=", 1) for word in words[5:])
     assert good["description"] == "It's  here & “there”"
     assert good.keys() == ANSWERS.keys() - {"team", "project_slug", "package_name"}
     done = subprocess.run(
-        [sys.executable, *words[1:]],
+        words,
         cwd=tmp_path / "out",
         env=os.environ | {"COOKIECUTTER_CONFIG": str(config_file(tmp_path))},
         capture_output=True,
@@ -356,7 +356,7 @@ def test_a_refusal_of_cruft_ends_with_the_command_too(tmp_path: Path) -> None:
     problem, *_, again = done.stderr.splitlines()
     assert problem == f"team 'X': {TEAM}"
     words = shlex.split(again)
-    assert words[:-1] == ["python", "-m", "cruft", *arguments, "--extra-context"]
+    assert words[:-1] == [sys.executable, "-m", "cruft", *arguments, "--extra-context"]
     assert json.loads(words[-1])["region"] == "eu-west-1"
     assert "team" not in json.loads(words[-1])
     shutil.rmtree(tmp_path / "out")
@@ -375,8 +375,29 @@ def test_a_refusal_of_cruft_ends_with_the_command_too(tmp_path: Path) -> None:
         (["/x/pytest", "create"], ""),
     ],
 )
-def test_the_command_that_asks_again(argv: list[str], said: str) -> None:
+def test_the_command_that_asks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str], said: str
+) -> None:
+    for name in ("cookiecutter", "cruft"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert command(argv, {"a": "b c"}) == said
+    # As under uvx.
+    monkeypatch.setenv("PATH", "")
+    assert command(argv, {"a": "b c"}) == said.replace(Path(argv[0]).stem, argv[0], 1)
+
+
+def test_a_refused_answer_takes_defaults_made_from_it_with_it(tmp_path: Path) -> None:
+    answers = ["organization= ", "github_owner=umbra", "package_name=umbra_common"]
+    # An option's value may be a question's key.
+    options = ["--no-input", "--output-dir", "team"]
+    done = asked(tmp_path, "cookiecutter", str(TEMPLATE), *options, *answers)
+    assert done.returncode == 1
+    words = shlex.split(done.stderr.splitlines()[-1])
+    assert words[3:7] == [str(TEMPLATE), *options]
+    good = dict(word.split("=", 1) for word in words[7:])
+    assert (good["github_owner"], good["package_name"]) == ("umbra", "umbra_common")
+    assert not good.keys() & {"organization", "project_slug", "bucket", "description"}
 
 
 def test_addresses_cannot_be_answered(tmp_path: Path) -> None:

@@ -176,6 +176,13 @@ def test_checkout(world: World, checkout: str) -> None:
     assert action == f"acme/s3-lib-template@{world.old} # v0.9.0"
 
 
+def test_a_final_tag_comes_before_its_candidates(world: World) -> None:
+    for tag in ("v1.0.0-rc1", "v1.0.0-rc2"):
+        world.git(world.template, "tag", tag, "v1.0.0")
+    world.cookiecutter("gh:acme/s3-lib-template")
+    assert world.written()[1] == f"acme/s3-lib-template@{world.new} # v1.0.0"
+
+
 @full
 def test_a_commit_that_only_a_tag_has(world: World) -> None:
     world.git(world.template, "reset", "--quiet", "--hard", "v0.9.0")
@@ -244,7 +251,10 @@ def test_an_archive_has_no_commit(world: World) -> None:
             archive.write(file, f"s3-lib-template/{file.relative_to(world.template)}")
     said = world.cookiecutter(str(path))
     assert world.written() == (f"s3index @ git+{GITHUB}@COMMIT", "acme/s3-lib-template@COMMIT")
-    assert "Replace COMMIT with it in publish.py and in .github/workflows." in said
+    assert (
+        "Replace COMMIT with it in publish.py and in .github/workflows, and correct the address if "
+        f"it is not {GITHUB}.\n"
+    ) in said
 
 
 def test_a_fork_fixes_its_address(world: World) -> None:
@@ -253,11 +263,15 @@ def test_a_fork_fixes_its_address(world: World) -> None:
     settings.write_text(settings.read_text().replace('"_template_address": ""', fixed))
     world.git(world.template, "commit", "--quiet", "--all", "--message", "Ours")
     commit = world.git(world.template, "rev-parse", "HEAD").strip()
-    world.cookiecutter(str(world.template))
+    said = world.cookiecutter(str(world.template))
     assert world.written() == (
         f"s3index @ git+https://github.com/umbra/tools.git@{commit}",
         f"umbra/tools@{commit}",
     )
+    assert (
+        f"Note: The template's commit {commit} is only on this machine: push it to "
+        "https://github.com/umbra/tools.git.\n"
+    ) in said
 
 
 @pytest.mark.full
