@@ -16,7 +16,7 @@ import typer
 from packaging.version import Version
 from typer.core import TyperGroup
 
-from s3index import __version__, build, output
+from s3index import __version__, build, install, output
 from s3index.claims import Claim, new_claim
 from s3index.distribution import Distribution, read_old, read_release
 from s3index.errors import Denied, Refused, shown
@@ -26,6 +26,7 @@ from s3index.settings import project as project_of
 from s3index.token_commands import app as tokens
 
 if TYPE_CHECKING:
+    from s3index.init import Change
     from s3index.publish import Known, Outcome
     from s3index.s3 import Bucket, Opener
 
@@ -72,6 +73,12 @@ def _reason(text: str) -> str:
     return line(text) or ""
 
 
+OldFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="FILES", exists=True, dir_okay=False, help="Wheels and sdists, of any version."
+    ),
+]
 Released = Annotated[
     Version, typer.Argument(metavar="VERSION", parser=_version, help="A released version.")
 ]
@@ -124,10 +131,7 @@ def publish(
     "import", epilog="Example: s3index import --from https://packages.acme.example/simple/"
 )
 def import_releases(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FILES", help="Wheels and sdists, of any version."),
-    ] = None,
+    files: OldFiles = None,
     url: Annotated[
         str,
         typer.Option(
@@ -156,7 +160,7 @@ def import_releases(
         if refused and not skip_unusable:
             lines = "\n".join(f"  {line}" for line in refused)
             raise Refused(
-                f"Nothing was imported. These {len(refused)} files cannot be imported:\n{lines}\n"
+                f"Nothing was imported. Files that cannot be imported:\n{lines}\n"
                 "To skip files that no installer can use, add --skip-unusable."
             )
         for line in refused:
@@ -220,7 +224,7 @@ def repair(verbose: Verbose = False) -> None:
     left = _bucket(index, verbose=verbose).run(protocol(index))
     for problem in left:
         typer.echo(shown(problem))
-    typer.echo(f"Rebuilt the index of {index.team}.")
+    typer.echo(f"Rebuilt the index of {index.team}{', except for the above' if left else ''}.")
     _verify(index, None, deep=False, verbose=verbose)
     if left:
         raise typer.Exit(1)
@@ -263,7 +267,7 @@ def init(
     team: Annotated[str, typer.Option(help="Team, the prefix of its files in the bucket.")] = "",
     bucket: Annotated[str, typer.Option(help="S3 bucket of the index.")] = "",
     region: Annotated[str, typer.Option(help="AWS region of the bucket.")] = "",
-    access: Annotated[str, typer.Option(help="Who may install from the index.")] = "",
+    access: Annotated[str, typer.Option(help="Who may install: network, token or public.")] = "",
     edge: Annotated[str, typer.Option(help="Address of the edge, if there is one.")] = "",
     repository: Annotated[str, typer.Option(help="GitHub repository, as owner/name.")] = "",
     template: Annotated[
@@ -281,27 +285,21 @@ def init(
     Adds what is missing: settings, publish.py, workflows, install instructions.
     Shows each change before it writes it, and overwrites nothing.
     """
-    try:
+    with _needed_by("init", "init"):
         from s3index import init as initial
-    except ModuleNotFoundError as missing:
-        raise Refused(
-            f"init needs {missing.name}, which is not installed. Install s3index[init]."
-        ) from None
     project = project_of(ROOT, read(ROOT))
     said = {"team": team, "bucket": bucket, "region": region, "access": access, "edge": edge}
     known = initial.known(ROOT)
     repository = repository or known.get("repository", "")
-    answers = _answers(initial.QUESTIONS, {**said, **known, "repository": repository}, yes=yes)
-    if wrong := initial.problems(answers):
-        raise Refused("\n".join(wrong))
+    answers = initial.ask({**said, **known, "repository": repository}, yes=yes)
     changes, notes = initial.changes(project, answers, template)
     if not changes:
         typer.echo("Nothing to add.")
         return
     for change in changes:
         output.diff(change.diff)
-        if not dry_run and (yes or typer.confirm(f"Write {change.path}?", default=True)):
-            change.write()
+        if not dry_run:
+            _write(change, yes=yes)
     for note in notes:
         typer.echo(f"Note: {shown(note)}")
 
@@ -312,13 +310,8 @@ def preview(open_page: Open = False, verbose: Verbose = False) -> None:
 
     Needs no AWS account and leaves nothing behind. Requires moto: the extra `preview`.
     """
-    try:
+    with _needed_by("preview", "preview"):
         from s3index.preview import embedded
-    except ModuleNotFoundError as missing:
-        raise Refused(
-            f"preview needs moto, which is not installed ({missing.name}). Install "
-            "s3index[preview]."
-        ) from None
     with embedded(ROOT) as (index, project):
         with _release(project, None) as (found, claim):
             _publish(index, found, claim, verbose=verbose)
@@ -343,18 +336,24 @@ def check_tag(
     typer.echo(f"{ref.removeprefix('refs/tags/')} may be released.")
 
 
-def _answers(
-    questions: Mapping[str, str], known: Mapping[str, str], *, yes: bool
-) -> dict[str, str]:
-    """Return the known answers and prompt for the others; raise Refused instead if `yes`."""
-    answers = dict(known)
-    for key, question in questions.items():
-        if answers[key] or (key == "edge" and answers["access"] != "token"):
-            continue
-        if yes:
-            raise Refused(f"The {key} is not known. Add --{key}.")
-        answers[key] = typer.prompt(question)
-    return answers
+@contextmanager
+def _needed_by(what: str, extra: str) -> Iterator[None]:
+    """Raise Refused in place of ModuleNotFoundError, with the command that installs an extra."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        name = str(missing.name).partition(".")[0]
+        raise Refused(
+            f"{what} needs {name}, which is not installed. Run: {install.with_extra(extra)}"
+        ) from None
+
+
+def _write(change: "Change", *, yes: bool) -> None:
+    """Write a change unless the user declines; raise Refused for one that the others need."""
+    if yes or typer.confirm(f"Write {change.path}?", default=True):
+        change.write()
+    elif change.path.name == "pyproject.toml":
+        raise Refused("Nothing was written: the other files need the settings in this one.")
 
 
 @contextmanager
@@ -383,12 +382,8 @@ def _publish(index: Index, found: list[Distribution], claim: Claim, *, verbose: 
 def _download(
     url: str, project: str, folder: Path
 ) -> "tuple[list[Path], dict[str, Known], list[str]]":
-    try:
+    with _needed_by("--from", "import"):
         from s3index.origin import download
-    except ModuleNotFoundError as missing:
-        raise Refused(
-            f"--from needs {missing.name}, which is not installed. Install s3index[import]."
-        ) from None
     with output.counted("Downloading") as watch:
         return download(url, project, folder, watch)
 

@@ -137,7 +137,12 @@ def observe(
 
 
 def records_of(scope: Scope, objects: Objects, findings: list[str]) -> dict[str, Record]:
-    """Return the records of a list as read; add a finding for each damaged one."""
+    """Return the records of a list as read; add a finding for each damaged one.
+
+    A missing list has none: before a team's first release, nothing is wrong with that.
+    """
+    if objects[scope.key] is None:
+        return {}
     found = read(pages.parse_list, objects[scope.key], scope.key, findings, scope.base)
     records, damaged = found or ({}, [])
     findings += [f"{scope.key}: the record of {name} is damaged" for name in damaged]

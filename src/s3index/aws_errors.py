@@ -96,7 +96,8 @@ def refusal(error: Exception, bucket: str, *, administrator: bool = False) -> Re
 def _for_publishers(error: ClientError, bucket: str) -> Refused:
     if code(error) == "NoSuchBucket":
         return Refused(
-            f"There is no bucket {bucket}. Create it, or correct bucket in [tool.s3index]."
+            f"There is no bucket {bucket}. Create it with `s3index provision`, or correct "
+            "bucket in [tool.s3index]."
         )
     if status(error) == 403:
         return Denied(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from s3index.distribution import LONGEST_TEXT
 from s3index.errors import Refused
+from s3index.install import with_extra
 from s3index.readme import link
 from s3index.settings import read
 
@@ -29,14 +30,16 @@ def build(root: Path, into: Path) -> list[Path]:
         poetry = shutil.which("poetry")
         if poetry is None:
             raise Refused(
-                "Poetry is not installed, or not on PATH. Install it, or name built files."
+                "Poetry is not installed, or not on PATH. Install it, or pass the built files."
             )
         name, command = "poetry build", [poetry, "build", "--no-interaction", "--output", str(into)]
     elif find_spec("build"):
         # -P: the repository may have its own build.py.
         name, command = "build", [sys.executable, "-P", "-m", "build", "--outdir", str(into), "."]
     else:
-        raise Refused("build is not installed. Install s3index[build], or name built files.")
+        raise Refused(
+            f"build is not installed. Pass the built files, or run: {with_extra('build')}"
+        )
     environment = dict(os.environ)
     if environment.get("VIRTUAL_ENV") == sys.prefix:
         # `uv run publish.py` sets it to the publisher's environment; Poetry would take it for the
@@ -58,9 +61,14 @@ def build(root: Path, into: Path) -> list[Path]:
 
 
 def uploader(root: Path) -> tuple[str | None, str | None]:
-    """Return who publishes and from which commit, from GitHub's variables or else from git."""
+    """Return who publishes and from which commit, from GitHub's variables or else from git.
+
+    The commit ends in -modified if the working tree has changes that are not in it.
+    """
     who = os.environ.get("GITHUB_ACTOR") or _git(root, "config", "user.name")
     commit = os.environ.get("GITHUB_SHA") or _git(root, "rev-parse", "HEAD")
+    if commit and "GITHUB_SHA" not in os.environ and _git(root, "status", "--porcelain"):
+        commit += "-modified"
     return who or None, commit or None
 
 

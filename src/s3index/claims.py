@@ -93,7 +93,9 @@ def new_claim(
     `provenance` is the address of the files' attestation.
     """
     time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said = line(" ".join(word for word in (uploaded_by, commit and f"({commit[:12]})") if word))
+    sha, modified, _ = (commit or "").partition("-modified")
+    short = f"{sha[:12]}{modified}"
+    said = line(f"{uploaded_by} ({short})" if uploaded_by and sha else uploaded_by or short)
     md5 = {file.filename: file.md5 for file in files}
     md5 |= {
         f"{file.filename}.metadata": new_md5(file.metadata).hexdigest()

@@ -5,20 +5,19 @@ The files and the rules for answers are the template's own: in an installed publ
 """
 
 import difflib
-import json
 import re
 import shutil
 import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import tomlkit
+import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from s3index import build, install
@@ -34,7 +33,7 @@ QUESTIONS = {
     "team": "Team, the prefix of its index in the bucket",
     "bucket": "S3 bucket of the index",
     "region": "AWS region of the bucket",
-    "access": "Who may install from the index",
+    "access": "Who may install from the index (network, token or public)",
     "edge": "Address of the edge that has PyPI behind it, https://…",
     "repository": "Repository on GitHub, as owner/name",
 }
@@ -91,6 +90,30 @@ def known(root: Path) -> dict[str, str]:
     return found
 
 
+def ask(known: Mapping[str, str], *, yes: bool) -> dict[str, str]:
+    """Return the known answers and prompt for the others; ask again for one that has problems.
+
+    Raise Refused for known answers that have problems, and instead of a prompt if `yes`.
+    """
+    answers = dict(known)
+    for key, question in QUESTIONS.items():
+        if answers[key] or (key == "edge" and answers["access"] != "token"):
+            continue
+        if yes:
+            raise Refused(f"The {key} is not known. Add --{key}.")
+
+        def valid(text: str, key: str = key) -> str:
+            for problem in problems({**answers, key: text}):
+                if problem.startswith(f"{key} "):
+                    raise typer.BadParameter(problem)
+            return text
+
+        answers[key] = typer.prompt(question, value_proc=valid)
+    if wrong := problems(answers):
+        raise Refused("\n".join(wrong))
+    return answers
+
+
 def problems(answers: Mapping[str, str]) -> list[str]:
     """Return a line for each problem with the answers, by the template's own rules."""
     owner = answers["repository"].partition("/")[0]
@@ -114,8 +137,13 @@ def changes(
     owner = answers["repository"].partition("/")[0]
     source = _template(template, owner)
     notes: list[str] = source.notes(owner)
+    default = _branch(project.root, "refs/remotes/origin/HEAD").partition("/")[2]
+    branch = default or _branch(project.root, "HEAD") or "main"
+    if not default and branch != "main":
+        notes.append(f"Releases are made from {branch}, the current branch: change it if need be.")
     found = [settings]
-    for path, text in _files(project, {**answers, "github_owner": owner}, index, source).items():
+    answers = {**answers, "github_owner": owner}
+    for path, text in _files(project, answers, index, source, branch).items():
         if not path.exists():
             found.append(Change(path, None, text))
         elif path.read_text(encoding="utf-8") != text:
@@ -125,6 +153,12 @@ def changes(
     else:
         notes.append("There is no README.md; `s3index publish` prints how to install.")
     return [change for change in found if change.old != change.new], notes
+
+
+def _branch(root: Path, name: str) -> str:
+    """Return the branch that a symbolic reference names, empty if there is none to put in YAML."""
+    found: str = POST_GEN.git(root, "symbolic-ref", "--short", name)
+    return found if re.fullmatch(r"[\w./-]+", found, re.ASCII) else ""
 
 
 def _settings(root: Path, answers: Mapping[str, str]) -> Change:
@@ -154,9 +188,12 @@ def _settings(root: Path, answers: Mapping[str, str]) -> Change:
 
 
 def _files(
-    project: Project, answers: Mapping[str, str], index: Index, source: Any
+    project: Project, answers: Mapping[str, str], index: Index, source: Any, branch: str
 ) -> dict[Path, str]:
-    """Return {path: text} of the template's publish.py and workflows, filled in by its hook."""
+    """Return {path: text} of the template's publish.py and workflows, filled in by its hook.
+
+    Releases are made from `branch`.
+    """
     root, document = project.root, read(project.root)
     context = {
         **answers,
@@ -166,9 +203,6 @@ def _files(
         "project_slug": project.name,
         "package_name": _import_name(project),
     }
-    head = POST_GEN.git(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
-    branch = head.partition("/")[2]
-    branch = branch if re.fullmatch(r"[\w./-]+", branch, re.ASCII) else "main"
     poetry = build.uses_poetry(document)
     folder = Path(".github/workflows")
     with tempfile.TemporaryDirectory() as made:
@@ -220,8 +254,7 @@ def _template(said: str, owner: str) -> Any:
         if not url or not re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", commit):
             raise Refused(f"--template {said!r} must be URL@COMMIT, with the full commit.")
         return POST_GEN.Template(POST_GEN.web(url), commit)
-    # How the publisher was installed (PEP 610).
-    source = json.loads(distribution("s3index").read_text("direct_url.json") or "{}")
+    source = install.source()
     if vcs := source.get("vcs_info"):
         tag = str(vcs.get("requested_revision", ""))
         tag = tag if re.fullmatch(r"v[\w.+-]+", tag) else ""

@@ -4,6 +4,11 @@ The project's page, the terminal and GitHub's step summary show them after a rel
 README gets them from the template, and docs/consumers.md says what each protects against.
 """
 
+import json
+import shlex
+from importlib.metadata import distribution
+from typing import Any
+
 from s3index.settings import Index
 
 EDGE = (
@@ -11,6 +16,22 @@ EDGE = (
     "PyPI's for all other names: a stranger's project cannot replace one of the organisation's."
 )
 """The explanation of the commands if there is an edge."""
+
+
+def source() -> dict[str, Any]:
+    """Return where s3index was installed from (PEP 610); empty if no installer recorded it."""
+    return dict(json.loads(distribution("s3index").read_text("direct_url.json") or "{}"))
+
+
+def with_extra(extra: str) -> str:
+    """Return the command that installs s3index with an extra, from where this one came.
+
+    Never by name: PyPI's project of that name would be a stranger's.
+    """
+    found = source()
+    vcs = found.get("vcs_info")
+    url = f"git+{found['url']}@{vcs['commit_id']}" if vcs else found.get("url", "git+<template>")
+    return f"pipx install --force {shlex.quote(f's3index[{extra}] @ {url}')}"
 
 
 def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict[str, str]:

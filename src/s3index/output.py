@@ -91,7 +91,7 @@ def diff(text: str) -> None:
 def imported(project: str, releases: int, files: int, *, new: bool) -> None:
     """Print the outcome of an import, with the numbers of its releases and files."""
     done = "Imported" if new else "Already imported, nothing changed:"
-    typer.echo(f"{done} {releases} releases of {project} ({files} files).")
+    typer.echo(f"{done} {_count(releases, 'release')} of {project} ({_count(files, 'file')}).")
 
 
 def released(index: Index, claim: Claim, *, new: bool) -> None:
@@ -101,7 +101,7 @@ def released(index: Index, claim: Claim, *, new: bool) -> None:
     """
     done = "Published" if new else "Already published, nothing changed:"
     headline = f"{done} {claim.name} {claim.version}"
-    typer.echo(f"{headline} ({len(claim.files)} files).")
+    typer.echo(f"{headline} ({_count(len(claim.files), 'file')}).")
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary:
         commands = install.markdown(index, claim.name)
@@ -113,6 +113,10 @@ def released(index: Index, claim: Claim, *, new: bool) -> None:
                 file.write(text)
         except OSError as error:
             _warn(f"the step summary was not written: {error}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def warn_of_name(index: Index, project: Project) -> None:
@@ -186,7 +190,7 @@ def verified(report: "Report") -> None:
     for finding in report.findings:
         typer.echo(shown(finding))
     if report.findings:
-        count = f"{len(report.findings)} finding{'' if len(report.findings) == 1 else 's'}"
+        count = _count(len(report.findings), "finding")
         typer.echo(f"{count}. Run `s3index repair` as an administrator to fix what can be fixed.")
         raise typer.Exit(1)
     typer.echo("Index and bucket match.")

@@ -334,13 +334,19 @@ def refuse_yanked(page: ProjectPage, version: Version) -> None:
 def mark(page: ProjectPage, version: Version, yank: bool | str) -> ProjectPage:
     """Return the page with a version yanked (True, or the reason) or not yanked (False).
 
-    Raise Refused if the page does not list the version.
+    Without a new reason, a yanked version keeps its own. Raise Refused if the page does not list
+    the version.
     """
     if not page.release(version):
         known = ", ".join(page.versions[-5:]) or "no release"
         raise Refused(f"{page.name} {version} is not released; the index has {known}.")
-    files = [replace(file, yanked=yank) if file.version == version else file for file in page.files]
-    return page if tuple(files) == page.files else _next(page, files)
+    files = tuple(
+        replace(file, yanked=file.yanked or True if yank is True else yank)
+        if file.version == version
+        else file
+        for file in page.files
+    )
+    return page if files == page.files else _next(page, files)
 
 
 def newest(page: ProjectPage) -> Version | None:

@@ -130,8 +130,9 @@ def imported(claim: Claim, host: str, known: Mapping[str, Known]) -> Claim:
     said = [known.get(file.filename, (None, False)) for file in claim.files]
     reason = next((yanked for _, yanked in said if yanked), False)
     yanked = pages.line(reason) or True if isinstance(reason, str) else reason
-    source = f"imported from {host}" if host else "imported"
-    by = pages.line(f"{source} by {claim.uploaded_by}" if claim.uploaded_by else source)
+    source = f" from {host}" if host else ""
+    who = claim.uploaded_by
+    by = pages.line(f"{who} (imported{source})" if who else f"an import{source}")
     files = []
     for file, (uploaded, _) in zip(claim.files, said, strict=True):
         time = f"{uploaded.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if uploaded else claim.time

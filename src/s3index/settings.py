@@ -140,7 +140,8 @@ def read(root: Path) -> dict[str, object]:
         return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Refused(
-            f"There is no pyproject.toml in {root}. Run s3index from the repository's root."
+            f"There is no pyproject.toml in {root.resolve()}. Run s3index from the repository's "
+            "root."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"pyproject.toml cannot be read: {error}.") from None
@@ -163,7 +164,7 @@ def index_of(settings: dict[str, object]) -> Index:
 
 
 def section(
-    document: dict[str, object], name: str, advice: str = "Restore it."
+    document: dict[str, object], name: str, advice: str = "Add it, with name and version (PEP 621)."
 ) -> dict[str, object]:
     """Return a table of pyproject.toml, such as tool.s3index; raise Refused if it is missing."""
     found: object = document

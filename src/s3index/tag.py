@@ -52,7 +52,10 @@ def refuse_tag(
             f"The commit of v{version} is not on {branch}. Merge it, then tag the merged commit."
         )
     if done.returncode:
-        raise Refused(f"git cannot say whether v{version} is on {branch}: {done.stderr.strip()}")
+        raise Refused(
+            f"git cannot say whether v{version} is on {branch}: {done.stderr.strip()}. Fetch "
+            "origin, or name the branch with --branch."
+        )
 
 
 def _version(project: Project, files: Sequence[Path]) -> Version:

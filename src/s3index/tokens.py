@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from s3index.aws_errors import found, refusals, status
 from s3index.errors import Denied, Refused
+from s3index.install import with_extra
 from s3index.settings import Index
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Store:
 def opened(index: Index) -> Iterator[Store]:
     """Yield the store named after the bucket; raise Refused if it cannot be used."""
     if not HAS_CRT:
-        raise Refused("token needs the AWS Common Runtime. Install s3index[edge].")
+        raise Refused(f"token needs the AWS Common Runtime. Run: {with_extra('edge')}")
     with refusals(index.bucket):
         try:
             cloudfront = boto3.client("cloudfront", index.region)

@@ -57,6 +57,7 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
             for name in sorted(names & (there.keys() | expected.keys()))
             if lists[scope.key] and there.get(name) != expected.get(name)
         ]
+        report.findings += [f"{scope.key}: missing"] if expected and not lists[scope.key] else []
         # For one project alone, the team's other pages were not read.
         records = there if project else expected
         derived = {key: lists[key] for key in scope.derived}
@@ -80,7 +81,7 @@ def _judge(one: Observed, index: Index, *, released: bool) -> None:
     if one.page and not one.findings and not one.lost and pages.in_order(files) != one.page.files:
         one.findings.append(f"{key}: not what the claims give")
     if one.page and (claims := audit.unclaimed(one, files, index)):
-        one.notes.append(f"{key}: {len(claims)} releases without a claim, made by 0.2.0")
+        one.notes.append(f"{key}: releases without a claim: {len(claims)} (0.2.0 made none)")
 
 
 def _differences(objects: Objects, expected: Mapping[str, bytes]) -> Iterator[str]:

@@ -33,7 +33,7 @@ BOTH, BACK = "## Both at once", "## Going back"
 S3PYPI, DEVPI = "## From s3pypi", "## From devpi"
 FOLDER, GIT = "## From a folder behind a web server", "## From git URLs in requirements"
 BLOCKS = {
-    "## In which order": 0,
+    "## The order": 0,
     SET_UP: 3,
     IMPORTING: 2,
     BOTH: 2,

@@ -108,4 +108,4 @@ def test_without_an_edge_or_the_runtime(
     monkeypatch.setattr(tokens, "HAS_CRT", False)
     done = run("list")
     assert done.exit_code == 1
-    assert "Install s3index[edge]." in done.stderr
+    assert "Run: pipx install --force 's3index[edge] @ file:" in done.stderr

@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "src" / "frames" / "__init__.py").touch()
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     (tmp_path / "README.md").write_text("# Frames\n\nFor data.\n")
-    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
     return tmp_path
 
 
@@ -134,6 +134,36 @@ def test_the_workflows(root: Path) -> None:
     ours = found["s3index-release.yml"].splitlines()
     assert len(set(template.splitlines()) - set(ours)) <= 12
     assert found["publish.py"].splitlines()[2] == f'# dependencies = ["s3index[build] @ git+{PIN}"]'
+
+
+def test_the_current_branch_without_an_origin(root: Path) -> None:
+    git(root, "symbolic-ref", "HEAD", "refs/heads/master")
+    found, notes = changed(root)
+    [build] = [change.new for change in found if change.path.name == "s3index-build.yml"]
+    assert "branches: [master]" in build
+    assert "Releases are made from master, the current branch: change it if need be." in notes
+    git(root, "symbolic-ref", "HEAD", "refs/heads/main")
+    assert not any("Releases are made" in note for note in changed(root)[1])
+
+
+def test_what_was_answered_wrong_is_asked_again(root: Path) -> None:
+    git(root, "remote", "add", "origin", "git@github.com:acme/acme-frames.git")
+    command = [sys.executable, "-m", "s3index", "init", "--template", PIN, "--dry-run"]
+    typed = "data\nacme-packages\neu-central-1\npublick\npublic\n"
+    done = subprocess.run(command, cwd=root, input=typed, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Error: access 'publick': must be one of network, token, public\n" in done.stdout
+    assert '+access = "public"' in done.stdout
+
+
+def test_settings_that_are_declined_end_it(root: Path) -> None:
+    before = contents(root)
+    command = [sys.executable, "-m", "s3index", "init", *OPTIONS, "--template", PIN]
+    done = subprocess.run(command, cwd=root, input="n\n", capture_output=True, text=True)
+    assert (done.returncode, contents(root)) == (1, before)
+    assert done.stderr == (
+        "Error: Nothing was written: the other files need the settings in this one.\n"
+    )
 
 
 def test_another_branch_and_poetry(root: Path) -> None:

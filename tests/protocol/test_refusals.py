@@ -520,5 +520,6 @@ def test_the_command_without_a_bucket(library: Library, tmp_path: Path) -> None:
         replace(library, index=replace(library.index, bucket="acme-nowhere")), tmp_path / "root"
     )
     assert s3index(root, "publish", wheel(tmp_path), exits=1) == (
-        "Error: There is no bucket acme-nowhere. Create it, or correct bucket in [tool.s3index].\n"
+        "Error: There is no bucket acme-nowhere. Create it with `s3index provision`, or correct "
+        "bucket in [tool.s3index].\n"
     )

@@ -1,5 +1,6 @@
 """Projects with any build backend can be released, whether the version is static or dynamic."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -8,13 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3index.build import uploader
+from s3index.claims import new_claim
+from s3index.distribution import read
 from s3index.errors import Refused
 from s3index.settings import load
 from s3index.tag import refuse_tag
 from tests.commands import s3index
 from tests.distributions import sdist, wheel
 from tests.publisher.test_tag import git
-from tests.world import Library, objects
+from tests.template.baking import TEMPLATE
+from tests.world import NOW, Library, objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -111,6 +116,42 @@ def test_a_development_version_is_no_tag(library: Library, tmp_path: Path) -> No
         refuse_tag(load(root)[1], "refs/tags/v1", [wheel(tmp_path, version="1.0+g0123456")])
 
 
+def test_a_commit_that_is_not_what_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path
+    (root / "old.py").touch()
+    for name in ("GITHUB_ACTOR", "GITHUB_SHA"):
+        monkeypatch.delenv(name, raising=False)
+    git(root, "init", "--quiet")
+    assert uploader(root)[1] is None
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "Start")
+    commit = str(uploader(root)[1])
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    (root / "new.py").touch()
+    assert uploader(root)[1] == f"{commit}-modified"
+    monkeypatch.setenv("GITHUB_SHA", commit)
+    assert uploader(root)[1] == commit
+
+
+@pytest.mark.parametrize(
+    ("who", "commit", "said"),
+    [
+        ("ann", "0123456789abcdef", "ann (0123456789ab)"),
+        ("ann", "0123456789abcdef-modified", "ann (0123456789ab-modified)"),
+        ("ann", None, "ann"),
+        (None, "0123456789abcdef", "0123456789ab"),
+        (None, None, None),
+    ],
+)
+def test_who_released(
+    tmp_path: Path, who: str | None, commit: str | None, said: str | None
+) -> None:
+    claim = new_claim([read(wheel(tmp_path))], NOW, who, commit)
+    assert claim.files[0].uploaded_by == said
+
+
 def test_without_build(library: Library) -> None:
     root = dynamic(library)
     done = subprocess.run(
@@ -127,5 +168,6 @@ def test_without_build(library: Library) -> None:
     )
     assert (done.returncode, done.stderr) == (
         1,
-        "Error: build is not installed. Install s3index[build], or name built files.\n",
+        "Error: build is not installed. Pass the built files, or run: pipx install --force "
+        f"'s3index[build] @ {TEMPLATE.as_uri()}'\n",
     )

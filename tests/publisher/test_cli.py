@@ -18,6 +18,7 @@ from s3index.__main__ import app
 from tests import commands
 from tests.distributions import sdist, wheel
 from tests.protocol.standin import Answer, Seen, error, standing_in
+from tests.template.baking import TEMPLATE
 from tests.world import Library, at, objects, release
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def test_without_poetry(repository: Library) -> None:
     buildable(repository)
     said = s3index("publish", exits=1, env={"PATH": "/nowhere"})
     assert said.stderr == (
-        "Error: Poetry is not installed, or not on PATH. Install it, or name built files.\n"
+        "Error: Poetry is not installed, or not on PATH. Install it, or pass the built files.\n"
     )
 
 
@@ -359,6 +360,8 @@ def test_yank_and_unyank_say_what_they_did(s3: "S3Client", repository: Library) 
     assert s3index(*yank).stdout == "acme-common 0.1.0 is now yanked.\n"
     assert [file["yanked"] for file in page_of(s3, repository)["files"]] == ["it leaks"] * 2
     assert s3index(*yank).stdout == "acme-common 0.1.0 is already yanked.\n"
+    assert s3index("yank", "0.1.0").stdout == "acme-common 0.1.0 is already yanked.\n"
+    assert [file["yanked"] for file in page_of(s3, repository)["files"]] == ["it leaks"] * 2
     said = s3index("publish", *dist(repository), exits=1)
     assert said.stderr == "Error: acme-common 0.1.0 is yanked. Unyank it, or bump the version.\n"
     unyank = ("unyank", "0.1")
@@ -393,6 +396,15 @@ def test_verify_prints_notes_and_exits_with_1_on_findings_alone(
     assert s3index("verify", exits=1).lines[-1].startswith("2 findings. ")
 
 
+def test_a_team_without_a_release_has_nothing_wrong(repository: Library) -> None:
+    said = s3index("verify")
+    assert said.stdout == "Index and bucket match.\n"
+    publish(repository)
+    path = repository.root / "pyproject.toml"
+    path.write_text(path.read_text().replace('team = "devtools"', 'team = "data"'))
+    assert s3index("verify").stdout == "Index and bucket match.\n"
+
+
 def test_verify_of_this_repositorys_project_alone(s3: "S3Client", repository: Library) -> None:
     publish(repository)
     other = at(repository, "7.0", "acme-other")
@@ -416,7 +428,7 @@ def test_repair_says_what_it_did_and_what_is_left(s3: "S3Client", repository: Li
     s3.delete_object(Bucket=bucket, Key=SDIST)
     assert s3index("repair", exits=1).lines[:2] == [
         f"{SDIST}: listed, but missing",
-        "Rebuilt the index of devtools.",
+        "Rebuilt the index of devtools, except for the above.",
     ]
 
 
@@ -458,8 +470,8 @@ def test_preview_without_moto_says_what_to_install(
     monkeypatch.setitem(sys.modules, "moto.server", None)
     said = s3index("preview", exits=1)
     assert said.stderr == (
-        "Error: preview needs moto, which is not installed (moto.server). Install "
-        "s3index[preview].\n"
+        "Error: preview needs moto, which is not installed. Run: pipx install --force "
+        f"'s3index[preview] @ {TEMPLATE.as_uri()}'\n"
     )
 
 
@@ -503,7 +515,7 @@ NO_TABLE = (
         (("", ""), "There is no pyproject.toml in"),
         (("[project]", "[project"), "pyproject.toml cannot be read"),
         (("[project]", "x = " + "[" * 5_000), "pyproject.toml cannot be read"),
-        (("[project]", "[projekt]"), "pyproject.toml has no [project] table. Restore it."),
+        (("[project]", "[projekt]"), "pyproject.toml has no [project] table. Add it, "),
         (("[tool.s3index]", "[tool.s3]"), NO_TABLE),
         (("[tool.s3index]", "[tools.s3index]"), NO_TABLE),
         (('version = "0.1.0"', 'version = "one"'), "version = 'one' in pyproject.toml is not a v"),

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.template.baking import STUBS, bake_from, committed, pypi, run
+from tests.template.baking import STUBS, TEMPLATE, bake_from, committed, pypi, run
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 pytestmark = pytest.mark.full
 
+WHEEL = "packages/devtools/acme-common/acme_common-0.1.0-py3-none-any.whl"
 AWKWARD = [
     "packaging<22",
     "typer<0.10",
@@ -36,12 +37,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bucket(s3: "S3Client") -> str:
-    """Make the bucket that the repositories name; return its name."""
-    if "acme-packages" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+    """Make the bucket that the repositories name, or empty it; return its name."""
+    name = "acme-packages"
+    if name in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        for key in keys(s3, name):
+            s3.delete_object(Bucket=name, Key=key)
+    else:
         s3.create_bucket(
-            Bucket="acme-packages", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
         )
-    return "acme-packages"
+    return name
+
+
+def keys(s3: "S3Client", bucket: str) -> list[str]:
+    """Return the keys in a bucket of up to 1,000 objects."""
+    return [item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
 def machine(home: Path) -> dict[str, str]:
@@ -65,9 +75,9 @@ def machine(home: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "command",
     [
-        "pipx run publish.py --dry-run",
-        "uv run publish.py --dry-run",
-        "pipx run --spec {requirement} s3index publish --dry-run",
+        "pipx run publish.py",
+        "uv run publish.py",
+        "pipx run --spec {requirement} s3index publish",
     ],
 )
 def test_a_clean_machine_can_publish(
@@ -77,9 +87,34 @@ def test_a_clean_machine_can_publish(
     requirement = re.findall(r'"(s3index @ .*)"', (project / "publish.py").read_text())
     assert requirement == [f"s3index @ git+file://{template}@{head(template)}"]
     words = command.format(requirement=f"'{requirement[0]}'")
-    said = run(["sh", "-c", words], project, machine(tmp_path))
-    assert "packages/devtools/acme-common/acme_common-0.1.0-py3-none-any.whl" in said
-    assert s3.list_objects_v2(Bucket=bucket).get("Contents", []) == []
+    said = run(["sh", "-c", f"{words} --dry-run"], project, machine(tmp_path))
+    assert WHEEL in said
+    assert keys(s3, bucket) == []
+    run(["sh", "-c", words], project, machine(tmp_path))
+    assert WHEEL in keys(s3, bucket)
+
+
+def test_pipx_installs_what_the_docs_say(template: Path, tmp_path: Path) -> None:
+    """docs/moving.md adds --force, since the README's installation may have other extras."""
+    readme, moving = (
+        next(
+            line for line in (TEMPLATE / path).read_text().splitlines() if line.startswith("pipx ")
+        )
+        for path in ("README.md", "docs/moving.md")
+    )
+    run(["git", "tag", "v1.0.0"], template)
+    (tmp_path / ".gitconfig").write_text(
+        f'[url "{template.as_uri()}"]\n'
+        "insteadOf = https://github.com/org/s3-lib-template\n"
+        "insteadOf = https://github.com/acme/s3-lib-template\n"
+    )
+    environment = machine(tmp_path) | {"PIPX_BIN_DIR": str(tmp_path / "bin")}
+    libraries = "moto.server, tomlkit, pypi_simple, build"
+    for command in (readme, moving):
+        run(["sh", "-c", command], tmp_path, environment)
+        assert run([tmp_path / "bin" / "s3index", "--version"], tmp_path).startswith("s3index ")
+        run([tmp_path / "pipx/venvs/s3index/bin/python", "-c", f"import {libraries}"], tmp_path)
+        libraries = libraries.removeprefix("moto.server, ")
 
 
 def head(template: Path) -> str:
@@ -102,7 +137,7 @@ def library(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("dependency", AWKWARD)
-def test_an_awkward_library(library: Path, bucket: str, dependency: str) -> None:
+def test_an_awkward_library(library: Path, bucket: str, s3: "S3Client", dependency: str) -> None:
     environment = machine(library.parent)
     text = (library / "pyproject.toml").read_text()
     text = re.sub(
@@ -115,8 +150,8 @@ def test_an_awkward_library(library: Path, bucket: str, dependency: str) -> None
     assert name in run([".venv/bin/python", "-c", f"import {name}; print({name})"], library)
     assert "1 passed" in run(["poetry", "run", "pytest"], library, environment)
     shutil.rmtree(library / "dist", ignore_errors=True)
-    said = run(["uv", "run", "publish.py", "--dry-run"], library, environment)
-    assert "acme_common-0.1.0-py3-none-any.whl" in said
+    run(["uv", "run", "publish.py"], library, environment)
+    assert WHEEL in keys(s3, bucket)
 
 
 def python_3_10() -> str:
@@ -126,7 +161,7 @@ def python_3_10() -> str:
 
 
 def test_a_library_for_python_3_10(
-    template: Path, library: Path, bucket: str, tmp_path: Path
+    template: Path, library: Path, bucket: str, s3: "S3Client", tmp_path: Path
 ) -> None:
     project = bake_from(template, tmp_path, python_version="3.10")
     environment = machine(library.parent)
@@ -140,8 +175,8 @@ def test_a_library_for_python_3_10(
         run(["poetry", "run", *tool.split()], project, environment)
     lock = (project / "poetry.lock").read_text()
     assert len(set(re.findall(r'^name = "(.*)"$', lock, re.MULTILINE))) <= 35
-    said = run(["uv", "run", "publish.py", "--dry-run"], project, environment)
-    assert "acme_common-0.1.0-py3-none-any.whl" in said
+    run(["uv", "run", "publish.py"], project, environment)
+    assert WHEEL in keys(s3, bucket)
 
 
 def test_a_lock_is_short(template: Path, library: Path, tmp_path: Path) -> None:
