@@ -33,13 +33,13 @@ COPIED = re.compile(
     rf"packages/{NAME}/(constraints\.txt|{NAME}/({FILE})?)?"
     rf"|simple/(constraints\.txt|{NAME}/)?"
     rf"|dumb-pypi/({NAME}/index/)?(index\.html|feed\.xml)"
-    rf"|dumb-pypi/{NAME}/index/(changelog/page1\.html|simple/{NAME}/(index\.html)?)"
+    rf"|dumb-pypi/{NAME}/index/simple/{NAME}/(index\.html)?"
 )
 LEFT_OUT = re.compile(
     rf"packages/{NAME}/{NAME}/release-[a-z0-9.+!]+\.json"
-    rf"|dumb-pypi/{NAME}/index/(simple/(index\.html)?|pypi/{NAME}/json)"
+    rf"|dumb-pypi/{NAME}/index/(changelog/page1\.html|simple/(index\.html)?|pypi/{NAME}/json)"
 )
-"""Claims, which only publishers read, and s3index 0.2.0's lists, which nothing reads."""
+"""Claims, which only publishers read, and lists of s3index 0.3.0 and older, which nothing reads."""
 LONGEST = 250
 """The longest name, in characters, that most file systems accept with `.part` appended."""
 

@@ -79,7 +79,7 @@ def html(text: str, content_type: str | None) -> str:
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         # Content that scrolls sideways has to be reachable by keyboard.
-        set_tag_attribute_values={"pre": {"tabindex": "0"}},
+        set_tag_attribute_values={tag: {"tabindex": "0"} for tag in ("pre", "table")},
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer",
     )

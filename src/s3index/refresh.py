@@ -35,12 +35,15 @@ class Scope:
     base: str
     team: str | None
     derived: list[str]
-    render: Callable[[Records, Index], dict[str, bytes]]
 
     @property
     def keys(self) -> list[str]:
         """Return the keys of the list and of the objects derived from it."""
         return [self.key, *self.derived]
+
+    def render(self, records: Records, index: Index) -> dict[str, bytes]:
+        """Return the objects derived from the list."""
+        return site.list_site(records, index, self.team)
 
     def record(self, page: ProjectPage, index: Index, about: About | None = None) -> Record:
         """Return the list's record of a project of the index's team."""
@@ -51,8 +54,8 @@ class Scope:
 def scopes(index: Index) -> list[Scope]:
     """Return the two lists that contain a team's releases."""
     return [
-        Scope(index.team_list, "", index.team, site.team_keys(index), site.team_site),
-        Scope(LIST, "../packages/", None, site.organization_keys(index), site.organization_site),
+        Scope(index.team_list, "", index.team, site.list_keys(index, index.team)),
+        Scope(LIST, "../packages/", None, site.list_keys(index, None)),
     ]
 
 

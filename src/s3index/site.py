@@ -6,7 +6,7 @@ them with its own, so that no object is ever replaced by an older one.
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +27,6 @@ DIGEST = re.compile(rb"\b[0-9a-f]{64}\b")
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 ATOM = "application/atom+xml; charset=utf-8"
-PHONE = b'<head>\n        <meta name="viewport" content="width=device-width">'
 IN_NAMESPACE = "../../packages/"
 """Prefix of the links on a page in the organisation's namespace."""
 ANCHOR = re.compile(r"(<a\s[^>]*>([^<]*)</a>)")
@@ -88,24 +87,19 @@ def project_site(
 
     Each page comes with the description of its newest release.
     """
-    rendered = _dumb_pypi(
+    anchors = _anchors(
         {
             page.name: [file for release in people.releases(page) for file in release.files]
             for page, _ in found
-            if page.files
         },
         index,
-        projects=True,
     )
     site: dict[str, bytes] = {}
     for page, about in found:
-        # The links come from dumb-pypi's page, in the form that clients read.
-        theirs = rendered.get(f"simple/{page.name}/index.html", b"").decode()
-        anchors = {name: anchor for anchor, name in ANCHOR.findall(theirs)}
         copy, html, moved = project_keys(index, page.name)
         site |= {
             copy: organization_page(page, index),
-            html: people.project(page, about, index, anchors)
+            html: people.project(page, about, index, anchors[page.name])
             + _made_from({page.name: page.serial}),
             moved: MOVED,
         }
@@ -122,45 +116,26 @@ def organization_page(page: ProjectPage, index: Index) -> bytes:
     return pages.dump(owned, f"{IN_NAMESPACE}{index.team}/{page.name}/")
 
 
-def team_keys(index: Index) -> list[str]:
-    """Return the keys of `team_site`."""
-    pages = ("index.html", "changelog/page1.html", "feed.xml")
-    return [index.constraints, *map(index.site, pages)]
+def list_keys(index: Index, team: str | None) -> list[str]:
+    """Return the keys of `list_site`."""
+    if team is None:
+        return [index.organization_constraints, CATALOGUE, FEED]
+    return [index.constraints, index.site("index.html"), index.site("feed.xml")]
 
 
-def team_site(records: Records, index: Index) -> dict[str, bytes]:
-    """Render the objects that depend on the team's list: constraints, start page, changelog, feed.
+def list_site(records: Records, index: Index, team: str | None) -> dict[str, bytes]:
+    """Render the objects that depend on a list: constraints, start page, feed.
 
-    They show each project's newest releases only, so that a release costs the same however many
-    files the team has.
+    The list is the team's or, with None, the organisation's. They show each project's newest
+    releases only, so that a release costs the same however many files there are.
     """
-    rendered = _dumb_pypi(
-        {name: record.latest.files for name, record in records.items() if record.latest},
-        index,
-        projects=False,
-    )
     made = _made_from(_serials(records))
-    _, start, changelog, feed = team_keys(index)
+    key, start, feed = list_keys(index, team)
+    whose = f"team {team}" if team else "the organisation"
     return {
-        index.constraints: constraints(records, index, f"team {index.team}"),
-        start: people.catalogue(records, index, index.team) + made,
-        changelog: rendered.get("changelog/page1.html", b"") + made,
-        feed: people.feed(records, index, feed, start, index.team) + made,
-    }
-
-
-def organization_keys(index: Index) -> list[str]:
-    """Return the keys of `organization_site`."""
-    return [index.organization_constraints, CATALOGUE, FEED]
-
-
-def organization_site(records: Records, index: Index) -> dict[str, bytes]:
-    """Render the objects that depend on the organisation's list: constraints, catalogue, feed."""
-    made = _made_from(_serials(records))
-    return {
-        index.organization_constraints: constraints(records, index, "the organisation"),
-        CATALOGUE: people.catalogue(records, index, None) + made,
-        FEED: people.feed(records, index, FEED, CATALOGUE, "the organisation") + made,
+        key: constraints(records, index, whose),
+        start: people.catalogue(records, index, team) + made,
+        feed: people.feed(records, index, feed, start, team or whose) + made,
     }
 
 
@@ -223,33 +198,31 @@ def _package(name: str, file: File) -> Package:
     )
 
 
-def _dumb_pypi(
-    files: Mapping[str, Iterable[File]], index: Index, *, projects: bool
-) -> dict[str, bytes]:
-    """Run dumb-pypi on projects' files; return its own as {path: bytes}.
+def _anchors(files: Mapping[str, Sequence[File]], index: Index) -> dict[str, dict[str, str]]:
+    """Run dumb-pypi on projects' files; return {project: {filename: its link}}.
 
-    These are the projects' pages, or the lists.
+    The links are in the form that clients read (PEP 503).
     """
-    packages = {name: {_package(name, file) for file in found} for name, found in files.items()}
-    to_root = "../" * (5 if projects else 4)
+    packages = {
+        name: {_package(name, file) for file in listed} for name, listed in files.items() if listed
+    }
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             output_dir=folder,
-            packages_url=f"{to_root}packages/{index.team}",
-            title=f"{index.team} packages",
+            packages_url=f"{'../' * 5}packages/{index.team}",
+            title="",
             logo="",
             logo_width=0,
             generate_timestamp=False,
             disable_per_release_json=True,
         )
-        # dumb-pypi omits the pages of projects that have not changed, and the lists if no name has;
-        # so `before` has either empty projects or one more.
-        before = {name: set() for name in packages} if projects else {**packages, "": set()}
-        build_repo(packages, before, settings)
-        return {
-            path.relative_to(folder).as_posix(): path.read_bytes().replace(b"<head>", PHONE, 1)
-            for path in Path(folder).rglob("*.html")
-        }
+        # dumb-pypi omits the pages of projects that have not changed, and the lists if no name has.
+        build_repo(packages, {name: set() for name in packages}, settings)
+        found: dict[str, dict[str, str]] = {name: {} for name in files}
+        for name in packages:
+            html = Path(folder, "simple", name, "index.html").read_text(encoding="utf-8")
+            found[name] = {filename: anchor for anchor, filename in ANCHOR.findall(html)}
+    return found
 
 
 def _made_from(serials: Mapping[str, int]) -> bytes:

@@ -49,7 +49,6 @@ SHARED = [
     "simple/",
     "simple/constraints.txt",
     f"{SITE}/index.html",
-    f"{SITE}/changelog/page1.html",
     f"{SITE}/feed.xml",
     "dumb-pypi/index.html",
     "dumb-pypi/feed.xml",

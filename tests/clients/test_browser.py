@@ -167,6 +167,12 @@ def test_find_a_library_and_install_it(
     names = page.locator("#projects > li:visible > a")
     assert names.all_inner_texts() == ["acme-common"]
     assert page.get_by_role("status").text_content() == "1 of 6 projects"
+    page.get_by_label("Search").fill("nobody has it")
+    assert names.count() == 0
+    assert page.get_by_text("0 of 6 projects").bounding_box()["height"] > 10  # type: ignore[index]
+    # Accents do not matter.
+    page.get_by_label("Search").fill("Rétries")
+    assert names.all_inner_texts() == ["acme-common"]
     page.get_by_label("Search").fill("acme_Co")
     assert names.all_inner_texts() == ["acme-common", "acme-core"]
     names.first.click()

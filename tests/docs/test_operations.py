@@ -218,7 +218,7 @@ def test_the_sums_are_right() -> None:
     for libraries in (10, 100, 1_000):
         costs = {
             "storage": libraries * 2 * 36 * 1.1e6 / 1e9 * 0.023,
-            "releases": libraries * 2 * (17 * 0.005 + 14 * 0.0004) / 1_000,
+            "releases": libraries * 2 * (16 * 0.005 + 13 * 0.0004) / 1_000,
             "installations": libraries * 4_000 * 0.0004 / 1_000,
             "transfer": max(0, libraries * 0.5 - 100) * 0.09,
         }

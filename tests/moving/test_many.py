@@ -86,8 +86,8 @@ def test_the_number_of_round_trips_and_requests(tmp_path: Path) -> None:
         pass
     puts = [sum(isinstance(request, Put) for request in batch) for batch in batches]
     # Snapshot; claims and the name; wheels, their metadata and sdists; page; derived objects.
-    assert puts == [0, 20 + 1, 3 * 20, 1, 12]
-    assert len(batches[0]) - 20 == 14
+    assert puts == [0, 20 + 1, 3 * 20, 1, 11]
+    assert len(batches[0]) - 20 == 13
 
 
 @pytest.mark.full

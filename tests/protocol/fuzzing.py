@@ -358,9 +358,9 @@ def main() -> None:
     global cases
     check, strategies = WHAT[sys.argv[1]]
     # Rendering takes 30 ms, so rendered pages are cached, but only a few of them.
-    for name in ("_render_project", "_render_team"):
+    for name in ("_render_project", "_render_list"):
         setattr(schedules, name, lru_cache(200)(getattr(schedules, name).__wrapped__))
-    site.project_site, site.team_site = schedules._cached_project_site, schedules._cached_team_site
+    site.project_site, site.list_site = schedules._cached_project_site, schedules._cached_list_site
 
     def count(arguments: tuple[Any, ...]) -> None:
         global cases

@@ -179,7 +179,7 @@ def built(kind: str, project: str, version: str, body: str) -> Distribution:
 def cache_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cache rendered pages in this process, because dumb-pypi takes 30 ms."""
     monkeypatch.setattr(site, "project_site", _cached_project_site)
-    monkeypatch.setattr(site, "team_site", _cached_team_site)
+    monkeypatch.setattr(site, "list_site", _cached_list_site)
 
 
 def _cached_project_site(
@@ -188,11 +188,11 @@ def _cached_project_site(
     return {key: body for each in found for key, body in _render_project(*each, index).items()}
 
 
-def _cached_team_site(records: Records, index: Index) -> dict[str, bytes]:
-    return dict(_render_team(tuple(records.values()), index))
+def _cached_list_site(records: Records, index: Index, team: str | None) -> dict[str, bytes]:
+    return dict(_render_list(tuple(records.values()), index, team))
 
 
-_project_site, _team_site = site.project_site, site.team_site
+_project_site, _list_site = site.project_site, site.list_site
 
 
 @lru_cache(20_000)
@@ -201,8 +201,8 @@ def _render_project(page: ProjectPage, about: About | None, index: Index) -> dic
 
 
 @lru_cache(20_000)
-def _render_team(records: tuple[Record, ...], index: Index) -> dict[str, bytes]:
-    return _team_site({record.name: record for record in records}, index)
+def _render_list(records: tuple[Record, ...], index: Index, team: str | None) -> dict[str, bytes]:
+    return _list_site({record.name: record for record in records}, index, team)
 
 
 def carry_out(protocol: Steps[Any], perform: Perform) -> Any:

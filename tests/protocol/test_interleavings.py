@@ -452,7 +452,7 @@ def test_finds_derived_objects_that_are_overwritten(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Publish, "start", publish_with(overwrites(is_derived)))
     found = violations(LATER)
-    for key in (*DERIVED, INDEX.team_list, LIST, *site.team_keys(INDEX)):
+    for key in (*DERIVED, INDEX.team_list, LIST, *site.list_keys(INDEX, INDEX.team)):
         assert any(f"{key} went back" in violation for violation in found), key
 
 

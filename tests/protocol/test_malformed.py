@@ -177,7 +177,7 @@ def test_what_is_derived(bucket: MemoryBucket, damage: str) -> None:
     whole = bucket.objects
     watch = Watch(INDEX, bucket.perform)
     derived = [key for key in whole if watch._is_derived(key)]
-    assert len(derived) == 15
+    assert len(derived) == 14
     for key in derived:
         hurt = MemoryBucket(whole)
         hurt.delete(key)

@@ -36,7 +36,6 @@ DERIVED = [
     "packages/devtools/",
     "packages/devtools/constraints.txt",
     "dumb-pypi/devtools/index/index.html",
-    "dumb-pypi/devtools/index/changelog/page1.html",
     "dumb-pypi/devtools/index/feed.xml",
     "simple/",
     "simple/constraints.txt",

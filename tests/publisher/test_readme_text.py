@@ -68,7 +68,13 @@ class Seen(HTMLParser):
 
 ALLOWED = {
     *(("a", name) for name in ("href", "rel", "id")),
-    *(("pre", "tabindex"), ("span", "class"), ("ol", "start"), ("abbr", "title")),
+    *(
+        ("pre", "tabindex"),
+        ("table", "tabindex"),
+        ("span", "class"),
+        ("ol", "start"),
+        ("abbr", "title"),
+    ),
     *(("td", "colspan"), ("td", "rowspan")),
 }
 

@@ -16,7 +16,8 @@ for (const button of document.querySelectorAll(".command button")) {
 const search = document.getElementById("search");
 if (search) {
   const rows = [...document.querySelectorAll("#projects > li")];
-  const plain = (text) => text.toLowerCase().replace(/[-_.]+/g, "-");
+  const plain = (text) =>
+    text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[-_.]+/g, "-");
   const texts = rows.map((row) => plain(row.dataset.text));
   const filter = () => {
     const words = plain(search.value).split(/\s+/).filter(Boolean);
@@ -27,6 +28,8 @@ if (search) {
     });
     status.textContent = `${found} of ${rows.length} projects`;
   };
+  search.parentElement.append(status);
+  status.className = "note";
   search.parentElement.hidden = false;
   search.oninput = filter;
   if (search.value) filter();
