@@ -224,10 +224,9 @@ def _workflow(text: str, branch: str, *, poetry: bool) -> str:
     """Return a workflow for `branch`, without the jobs that need a new library's tools."""
     text = re.sub(r"(?ms)(^  #[^\n]*\n)?^  (lint|test|required):\n.*?(?=^  \S|\Z)", "", text)
     for name, ours in WORKFLOWS.items():
-        text = text.replace(f"workflows/{name}", f"workflows/{ours}").replace(
-            f"{name} calls", f"{ours} calls"
-        )
+        text = text.replace(name, ours)
     text = text.replace("name: CI\n", "name: Build\n", 1).replace("group: ci-", "group: build-")
+    text = text.replace("# The checks for every change.", "# The build of every change.", 1)
     if branch != "main":
         text = text.replace("branches: [main]", f"branches: [{branch}]")
         text = text.replace("s3index check-tag ", f"s3index check-tag --branch {branch} ")

@@ -195,10 +195,18 @@ def _match(value: str, pattern: str, key: str, shown: str, rule: str) -> None:
 
 
 def _endpoint() -> str | None:
-    """Return the endpoint that boto3 would take from the environment (AWS SDK reference)."""
+    """Return the endpoint that boto3 would take from the environment (AWS SDK reference).
+
+    Raise Refused if it is not an address.
+    """
     if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if value := os.environ.get(name):
+            if not value.startswith(("http://", "https://")):
+                raise Refused(f"{name} = {value!r:.200} must start with http:// or https://.")
+            return value
+    return None
 
 
 def _public_url(bucket: str, region: str, endpoint: str | None) -> str:

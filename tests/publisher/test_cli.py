@@ -551,6 +551,15 @@ def test_an_index_on_other_servers(repository: Library) -> None:
     assert f"pip install -c {endpoint}/{bucket}/simple/constraints.txt acme-common" in said.stdout
 
 
+def test_an_endpoint_that_is_no_address(
+    repository: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "localhost:9000")
+    assert s3index("verify", exits=1).stderr == (
+        "Error: AWS_ENDPOINT_URL_S3 = 'localhost:9000' must start with http:// or https://.\n"
+    )
+
+
 def test_version_is_the_newest_in_the_changelog(repository: Library) -> None:
     changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.findall(r"^## (\d\S*) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[0]
