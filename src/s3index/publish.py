@@ -168,9 +168,9 @@ def _prepare(
     there = frozenset(stored)
     teams = _teams(found)
     releases = [(files, _with_teams(claim, files, teams)) for files, claim in releases]
-    looked: list[Prepared | Refused] = yield from gather(
+    compared: list[Prepared | Refused] = yield from gather(
         *(
-            _look(
+            _compare(
                 Prepared(files, found, key, claim, bool(claimed), there, released=False),
                 index,
                 claimed,
@@ -178,8 +178,8 @@ def _prepare(
             for (files, claim), key, claimed in zip(releases, keys, claims, strict=True)
         )
     )
-    states = [each for each in looked if isinstance(each, Prepared)]
-    return states, [each for each in looked if isinstance(each, Refused)]
+    states = [each for each in compared if isinstance(each, Prepared)]
+    return states, [each for each in compared if isinstance(each, Refused)]
 
 
 def _teams(found: Snapshot) -> dict[str, str]:
@@ -197,7 +197,7 @@ def _with_teams(claim: Claim, files: Sequence[Distribution], teams: Mapping[str,
     return structs.replace(claim, dependencies=ours)
 
 
-def _look(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepared | Refused]:
+def _compare(state: Prepared, index: Index, claimed: Stored | None) -> Steps[Prepared | Refused]:
     """Return a release updated from its page and its claim, or why it is refused."""
     version = state.files[0].version
     listed = {file.filename: file.digest for file in state.snapshot.page.release(version)}
