@@ -1,9 +1,9 @@
 """Reject answers that could not work, all at once, and without a traceback.
 
 When a hook fails, cookiecutter and cruft print a traceback. A Jinja extension runs inside them and
-can exit instead. cookiecutter.json passes the answers through the filter `checked` once the last is
-given, before a folder exists. A replay asks nothing: pre_gen_project.py, which cookiecutter renders
-before it runs it, passes its answers through the filter `replayed`.
+can exit instead. cookiecutter.json passes the answers through the filter `checked` after the last
+question, before a folder exists. A replay asks nothing, so pre_gen_project.py passes its answers
+through the filter `replayed`; cookiecutter renders that file before it runs it.
 """
 
 import json
@@ -62,7 +62,7 @@ def checked(environment: Environment, answers: Mapping[str, object]) -> str:
 
 
 def derived(environment: Environment, answers: Mapping[str, object], refused: set[str]) -> set[str]:
-    """Return the keys of the refused answers, and of default answers made from them."""
+    """Return the keys of the refused answers, and of unchanged defaults made from them."""
     questions = json.loads(Path(__file__).parents[1].joinpath("cookiecutter.json").read_text())
     found = set(refused)
     for key, default in questions.items():

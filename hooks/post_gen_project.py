@@ -53,7 +53,7 @@ class Template(NamedTuple):
         if self.commit == UNKNOWN:
             said.append(
                 "The template's commit is not known. Replace COMMIT with it in publish.py and in "
-                f".github/workflows, and correct the address if it is not {self.url}."
+                f".github/workflows. If the template is not at {self.url}, correct the address."
             )
         if not self.pushed and not self.url.startswith("file:"):
             said.append(
@@ -63,7 +63,7 @@ class Template(NamedTuple):
         if self.url.startswith("file:"):
             said.append(
                 f"publish.py installs the publisher from {self.url}, which only this machine has: "
-                "push the template, then name its address there."
+                "push the template, then correct the address."
             )
         if self.changed:
             said.append("The template has uncommitted changes, which the publisher will lack.")
@@ -254,8 +254,8 @@ def main() -> None:
     oldest = str(answers["python_version"])
     if tuple(map(int, oldest.split("."))) > sys.version_info[:2]:
         notes.append(
-            f"The library needs Python {oldest} or newer, and this is Python "
-            f"3.{sys.version_info.minor}: poetry looks for {oldest} on PATH."
+            f"The library needs Python {oldest} or newer, but this is Python "
+            f"3.{sys.version_info.minor}. Poetry needs {oldest} or newer on PATH."
         )
     for note in notes:
         print(f"Note: {note}")

@@ -1,4 +1,4 @@
-"""The rules for answers, which answers.py applies: after the prompts, and to a replay's answers.
+"""The rules for answers; answers.py applies them after the prompts and to a replay's answers.
 
 {{ cookiecutter | replayed }}
 """
@@ -147,7 +147,7 @@ def _author_email(value: str) -> Iterator[str]:
 
 def _team(value: str) -> Iterator[str]:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value) or not 2 <= len(value) <= 32:
-        yield "must have 2 to 32 of a-z, 0-9, single hyphens between them, and start with a letter"
+        yield "must be 2 to 32 characters: a-z and 0-9, single hyphens between them, a letter first"
     if value == "pypi":
         yield "is the name that Poetry keeps for PyPI"
     yield from _device(value)

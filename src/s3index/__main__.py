@@ -148,7 +148,7 @@ def import_releases(
     Imports all of them or none. Safe to run again: it finishes an interrupted import.
     """
     if bool(files) == bool(url):
-        raise typer.BadParameter("name either files or an index with --from.")
+        raise typer.BadParameter("give either files or an index with --from.")
     with tempfile.TemporaryDirectory() as folder:
         index, project = load(ROOT)
         if url:
@@ -160,7 +160,7 @@ def import_releases(
         if refused and not skip_unusable:
             lines = "\n".join(f"  {line}" for line in refused)
             raise Refused(
-                f"Nothing was imported. Files that cannot be imported:\n{lines}\n"
+                f"Nothing was imported. These files cannot be imported:\n{lines}\n"
                 "To skip files that no installer can use, add --skip-unusable."
             )
         for line in refused:
@@ -328,7 +328,7 @@ def check_tag(
     ] = None,
     branch: Annotated[str, typer.Option(help="The branch that releases are made from.")] = "main",
 ) -> None:
-    """Check that a tag may be released. The release workflow runs this first."""
+    """Check that a tag may be released. The release workflow runs this after the build."""
     from s3index.tag import refuse_tag
 
     _, project = load(ROOT)
@@ -338,7 +338,7 @@ def check_tag(
 
 @contextmanager
 def _needed_by(what: str, extra: str) -> Iterator[None]:
-    """Raise Refused in place of ModuleNotFoundError, with the command that installs an extra."""
+    """Raise Refused in place of ModuleNotFoundError, with the command that installs the extra."""
     try:
         yield
     except ModuleNotFoundError as missing:
@@ -349,18 +349,21 @@ def _needed_by(what: str, extra: str) -> Iterator[None]:
 
 
 def _write(change: "Change", *, yes: bool) -> None:
-    """Write a change unless the user declines; raise Refused for one that the others need."""
+    """Write a change unless the user declines; raise Refused if the other changes need it."""
     if yes or typer.confirm(f"Write {change.path}?", default=True):
         change.write()
     elif change.path.name == "pyproject.toml":
-        raise Refused("Nothing was written: the other files need the settings in this one.")
+        raise Refused(
+            "Nothing was written: the other files need the settings in pyproject.toml. Run it "
+            "again and accept them."
+        )
 
 
 @contextmanager
 def _release(
     project: Project, files: list[Path] | None
 ) -> Iterator[tuple[list[Distribution], Claim]]:
-    """Yield the release's files, given or else built into a folder of their own, and its claim."""
+    """Yield the release's files (the given ones, or new builds in a temporary folder) and claim."""
     with tempfile.TemporaryDirectory() as folder:
         if not files:
             typer.echo(f"Building {project.name} {project.version or ''}".rstrip() + ".")

@@ -139,7 +139,7 @@ def observe(
 def records_of(scope: Scope, objects: Objects, findings: list[str]) -> dict[str, Record]:
     """Return the records of a list as read; add a finding for each damaged one.
 
-    A missing list has none: before a team's first release, nothing is wrong with that.
+    A missing list has none. That is not a finding: the team may not have released anything yet.
     """
     if objects[scope.key] is None:
         return {}

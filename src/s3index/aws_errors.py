@@ -10,7 +10,7 @@ from botocore.parsers import ResponseParserError
 from s3index.errors import Denied, Refused
 
 ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError, ValueError)
-"""Raised by boto3 and by code that reads its replies; all but the first if no S3 server answers."""
+"""Raised by boto3 and by code that reads its replies. All but the first: no S3 server answered."""
 SIGN_IN = "Sign in (`aws sso login`, or set AWS_PROFILE), then run it again."
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
 INVALID = (

@@ -46,7 +46,7 @@ DAMAGED = (
     zlib.error,
     EOFError,
     OSError,
-    RuntimeError,  # an encrypted member, or, as NotImplementedError, an unsupported one
+    RuntimeError,  # encrypted; NotImplementedError, a subclass: unsupported compression
     ValueError,
 )
 """Raised by zipfile and tarfile for archives that are damaged or malicious."""

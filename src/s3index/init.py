@@ -93,7 +93,7 @@ def known(root: Path) -> dict[str, str]:
 def ask(known: Mapping[str, str], *, yes: bool) -> dict[str, str]:
     """Return the known answers and prompt for the others; ask again for one that has problems.
 
-    Raise Refused for known answers that have problems, and instead of a prompt if `yes`.
+    Raise Refused if known answers have problems, or if `yes` and an answer is not known.
     """
     answers = dict(known)
     for key, question in QUESTIONS.items():
@@ -140,7 +140,10 @@ def changes(
     default = _branch(project.root, "refs/remotes/origin/HEAD").partition("/")[2]
     branch = default or _branch(project.root, "HEAD") or "main"
     if not default and branch != "main":
-        notes.append(f"Releases are made from {branch}, the current branch: change it if need be.")
+        notes.append(
+            f"Releases are made from {branch}, the current branch. If that is wrong, change it in "
+            "the workflows."
+        )
     found = [settings]
     answers = {**answers, "github_owner": owner}
     for path, text in _files(project, answers, index, source, branch).items():
@@ -156,7 +159,7 @@ def changes(
 
 
 def _branch(root: Path, name: str) -> str:
-    """Return the branch that a symbolic reference names, empty if there is none to put in YAML."""
+    """Return the branch that a symbolic reference names; empty if none, or not plain YAML."""
     found: str = POST_GEN.git(root, "symbolic-ref", "--short", name)
     return found if re.fullmatch(r"[\w./-]+", found, re.ASCII) else ""
 

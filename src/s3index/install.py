@@ -26,7 +26,7 @@ def source() -> dict[str, Any]:
 def with_extra(extra: str) -> str:
     """Return the command that installs s3index with an extra, from where this one came.
 
-    Never by name: PyPI's project of that name would be a stranger's.
+    Never by name alone: a project of that name on PyPI would be a stranger's.
     """
     found = source()
     vcs = found.get("vcs_info")
@@ -58,7 +58,7 @@ def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict
 
 
 def markdown(index: Index, project: str) -> str:
-    """Return the commands that install a project as Markdown, each under a third-level heading."""
+    """Return, as Markdown, the commands that install a project, each under a level-3 heading."""
     shown = [f"{EDGE}\n"] if index.edge else []
     shown += [
         f"### {client}\n\n```sh\n{command}\n```\n"

@@ -18,7 +18,7 @@ TIMEOUT = 60
 """Seconds to wait for a reply."""
 RETRY = Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504))
 AS_IS = {"Accept-Encoding": "identity"}
-"""Some servers declare a .tar.gz as gzip-encoded, and it would be decompressed."""
+"""Some servers declare a .tar.gz as gzip-encoded, and requests would decompress it."""
 
 
 class _Password(AuthBase):

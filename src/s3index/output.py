@@ -89,7 +89,7 @@ def diff(text: str) -> None:
 
 
 def imported(project: str, releases: int, files: int, *, new: bool) -> None:
-    """Print the outcome of an import, with the numbers of its releases and files."""
+    """Print the outcome of an import, with the number of releases and of files."""
     done = "Imported" if new else "Already imported, nothing changed:"
     typer.echo(f"{done} {_count(releases, 'release')} of {project} ({_count(files, 'file')}).")
 

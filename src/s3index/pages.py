@@ -334,8 +334,8 @@ def refuse_yanked(page: ProjectPage, version: Version) -> None:
 def mark(page: ProjectPage, version: Version, yank: bool | str) -> ProjectPage:
     """Return the page with a version yanked (True, or the reason) or not yanked (False).
 
-    Without a new reason, a yanked version keeps its own. Raise Refused if the page does not list
-    the version.
+    Without a new reason, a yanked version keeps its old one. Raise Refused if the page does not
+    list the version.
     """
     if not page.release(version):
         known = ", ".join(page.versions[-5:]) or "no release"

@@ -446,7 +446,7 @@ def _create(files: Sequence[Distribution], index: Index, stored: Collection[str]
 
 
 def _same_bytes(project: str, digests: Mapping[str, str]) -> Steps[set[str]]:
-    """Return which of the keys exist; raise Refused if one has another SHA-256 than given."""
+    """Return the keys that exist; raise Refused if one has a different SHA-256."""
     facts = yield from ask([Stat(key) for key in digests])
     found = {key: fact for key, fact in zip(digests, facts, strict=True) if fact}
     for key, fact in found.items():

@@ -121,7 +121,7 @@ def _restructured(text: str) -> str | None:
     # Importing docutils is slow, and only reStructuredText needs it.
     from readme_renderer import rst
 
-    # Read no docutils.conf: not the repository's, the home's or the machine's.
+    # Read no docutils.conf from the repository, the home directory or the machine.
     rst.SETTINGS["_disable_config"] = True
     try:
         return rst.render(text)

@@ -176,7 +176,7 @@ def section(
 
 
 def _setting(settings: dict[str, object], key: str, pattern: str, rule: str) -> str:
-    """Return a text of `[tool.s3index]`: it is used in keys, addresses, commands and policies."""
+    """Return a checked `[tool.s3index]` string for keys, addresses, commands and policies."""
     value = _text(settings, key, "tool.s3index")
     _match(value, pattern, key, "tool.s3index", rule)
     return value

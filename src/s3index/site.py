@@ -126,8 +126,8 @@ def list_keys(index: Index, team: str | None) -> list[str]:
 def list_site(records: Records, index: Index, team: str | None) -> dict[str, bytes]:
     """Render the objects that depend on a list: constraints, start page, feed.
 
-    The list is the team's or, with None, the organisation's. They show each project's newest
-    releases only, so that a release costs the same however many files there are.
+    The list is the team's or, with None, the organisation's. The objects show only each project's
+    newest releases, so a release costs the same however many files there are.
     """
     made = _made_from(_serials(records))
     key, start, feed = list_keys(index, team)
@@ -216,7 +216,7 @@ def _anchors(files: Mapping[str, Sequence[File]], index: Index) -> dict[str, dic
             generate_timestamp=False,
             disable_per_release_json=True,
         )
-        # dumb-pypi omits the pages of projects that have not changed, and the lists if no name has.
+        # dumb-pypi omits the pages of unchanged projects, and the lists if no name has changed.
         build_repo(packages, {name: set() for name in packages}, settings)
         found: dict[str, dict[str, str]] = {name: {} for name in files}
         for name in packages:

@@ -1,4 +1,4 @@
-"""Check whether a tag may be released, as the release workflow does before it builds."""
+"""Check whether a tag may be released, as the release workflow does before it publishes."""
 
 import subprocess
 from collections.abc import Sequence

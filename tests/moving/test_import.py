@@ -77,7 +77,7 @@ def test_each_file_that_is_refused_has_a_line(
     unreadable = wheel(tmp_path, version="0.0.6", requires=("six>=1.*",))
     wrong = [broken, egg, lonely, stranger, unreadable]
     said = s3index(root, "import", *good, *wrong, exits=1).splitlines()
-    assert said[0] == "Error: Nothing was imported. Files that cannot be imported:"
+    assert said[0] == "Error: Nothing was imported. These files cannot be imported:"
     for path in wrong:
         assert sum(path.name in line for line in said) == 1, (path, said)
     assert objects(s3, library.index) == {}
@@ -288,8 +288,8 @@ def test_filenames_are_no_paths(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "name either files or an index"),
-        (("pyproject.toml", "--from", "https://packages.acme.example/"), "name either files or an"),
+        ((), "give either files or an index"),
+        (("pyproject.toml", "--from", "https://packages.acme.example/"), "give either files or an"),
         (("--skip-unusable", "typo.whl"), "'typo.whl' does not exist"),
     ],
 )

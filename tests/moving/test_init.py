@@ -144,7 +144,10 @@ def test_the_current_branch_without_an_origin(root: Path) -> None:
     found, notes = changed(root)
     [build] = [change.new for change in found if change.path.name == "s3index-build.yml"]
     assert "branches: [master]" in build
-    assert "Releases are made from master, the current branch: change it if need be." in notes
+    assert (
+        "Releases are made from master, the current branch. If that is wrong, change it in the "
+        "workflows."
+    ) in notes
     git(root, "symbolic-ref", "HEAD", "refs/heads/main")
     assert not any("Releases are made" in note for note in changed(root)[1])
 
@@ -165,7 +168,8 @@ def test_settings_that_are_declined_end_it(root: Path) -> None:
     done = subprocess.run(command, cwd=root, input="n\n", capture_output=True, text=True)
     assert (done.returncode, contents(root)) == (1, before)
     assert done.stderr == (
-        "Error: Nothing was written: the other files need the settings in this one.\n"
+        "Error: Nothing was written: the other files need the settings in pyproject.toml. Run it "
+        "again and accept them.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""A team's libraries may have different versions of the publisher: today's, and 0.2.0 itself."""
+"""A team's libraries may have different versions of the publisher: today's and 0.2.0."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def run_old(root: Path, library: Library, *arguments: str | Path) -> str:
     """Run 0.2.0's command line for a library in its repository; return what it prints."""
     repository(library, root)
     done = subprocess.run(
-        # Of its own folder first: today's publisher is installed in this environment.
+        # -m finds the folder's own s3index first; today's is installed in this environment.
         [sys.executable, "-m", "s3index", *map(str, arguments)],
         cwd=root,
         env=os.environ | {"GITHUB_ACTOR": "tests", "PATH": f"{STUBS}:{os.environ['PATH']}"},
@@ -83,7 +83,7 @@ def test_releases_take_turns(s3: "S3Client", library: Library, old: Path, tmp_pa
     assert "acme_common-1.2.0-py3" in pins
     assert "acme_orders-1.2.0-py3" in pins
 
-    # 0.2.0 knows no claims and no namespace of the organisation: repair adds what it lacks.
+    # 0.2.0 makes no claims and no pages in the organisation's namespace: repair adds them.
     assert Bucket(library.index).run(repair(library.index)) == []
     assert verified(library).findings == []
     theirs = at(library, "1.3.0")

@@ -163,7 +163,7 @@ def test_cruft_renders_for_an_update_without_a_repository(
     hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], folder: str, ready: bool,
 ) -> None:  # fmt: skip
-    """Beside it, somebody may create a project in the folder for temporary files."""
+    """A project that somebody creates in the folder for temporary files gets one."""
     project = tmp_path / folder / "acme-common"
     written(project)
     monkeypatch.chdir(project)
@@ -181,7 +181,7 @@ def test_an_older_python_is_noted(
 ) -> None:
     written(tmp_path / "acme-common")
     assert hook("post_gen_project", python_version=python) == 0
-    said = f"Note: The library needs Python {python} or newer, and this is Python 3."
+    said = f"Note: The library needs Python {python} or newer, but this is Python 3."
     assert (said in capsys.readouterr().out) == noted
 
 

@@ -20,7 +20,7 @@ from tests.template.baking import ANSWERS, STUBS, TEMPLATE, Refused, bake, confi
 NORMALISED = "must be a normalised project name: a-z and 0-9, single hyphens between them"
 IDENTIFIER = "must be an identifier of a-z, 0-9 and underscores that starts with a letter"
 E_MAIL = "must be an e-mail address such as devtools@example.com, in ASCII"
-TEAM = "must have 2 to 32 of a-z, 0-9, single hyphens between them, and start with a letter"
+TEAM = "must be 2 to 32 characters: a-z and 0-9, single hyphens between them, a letter first"
 REGION = "must be an AWS region such as eu-central-1 or us-gov-west-1"
 OWNER = "must be a GitHub name: up to 39 letters and digits, single hyphens between them"
 ONE_LINE = "must be one line without control characters, as core metadata asks"

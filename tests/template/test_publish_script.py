@@ -95,7 +95,7 @@ def test_a_clean_machine_can_publish(
 
 
 def test_pipx_installs_what_the_docs_say(template: Path, tmp_path: Path) -> None:
-    """docs/moving.md adds --force, since the README's installation may have other extras."""
+    """docs/moving.md adds --force: an installation as in the README may have other extras."""
     readme, moving = (
         next(
             line for line in (TEMPLATE / path).read_text().splitlines() if line.startswith("pipx ")

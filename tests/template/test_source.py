@@ -116,7 +116,7 @@ def world(template: Path, tmp_path: Path) -> World:
         "cookiecutters_dir": str(tmp_path / "clones"),
         "abbreviations": abbreviations,
         "replay_dir": str(tmp_path / "replay"),
-        # No newer than the running Python, which would be noted.
+        # A newer Python than the running one would add a note.
         "default_context": {"python_version": "3.10"},
     }
     (tmp_path / "config.yaml").write_text(json.dumps(settings))
@@ -252,8 +252,8 @@ def test_an_archive_has_no_commit(world: World) -> None:
     said = world.cookiecutter(str(path))
     assert world.written() == (f"s3index @ git+{GITHUB}@COMMIT", "acme/s3-lib-template@COMMIT")
     assert (
-        "Replace COMMIT with it in publish.py and in .github/workflows, and correct the address if "
-        f"it is not {GITHUB}.\n"
+        "Replace COMMIT with it in publish.py and in .github/workflows. If the template is not at "
+        f"{GITHUB}, correct the address.\n"
     ) in said
 
 

@@ -110,7 +110,7 @@ dynamic = ["version", "description"]
 def test_a_library_that_init_has_set_up(
     s3: "S3Client", library: Library, runner: Runner, tmp_path: Path
 ) -> None:
-    """Its backend is not Poetry's, and its version is in its code."""
+    """Its backend is flit, and its version is in its code."""
     root = tmp_path / "acme-common"
     (root / "src" / "acme_common").mkdir(parents=True)
     code = '"""What teams share."""\n\n__version__ = "0.1.0"\n'
