@@ -1,6 +1,7 @@
 """Print results on a terminal, and write them to docs/benchmarks.md."""
 
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
@@ -50,12 +51,10 @@ def machine() -> str:
 
 def versions() -> str:
     """Return the versions of the measured tools, and of the server."""
-    pinned = [
-        line.strip().replace("==", " ")
-        for line in REQUIREMENTS.read_text().splitlines()
-        if "==" in line
-    ]
-    return ", ".join([*pinned, f"moto {version('moto')}"])
+    asked = re.findall(r"^[\w-]+", REQUIREMENTS.with_suffix(".in").read_text(), re.MULTILINE)
+    locked = re.findall(r"^([\w-]+)\S*==(\S+)", REQUIREMENTS.read_text(), re.MULTILINE)
+    pinned = [f"{name} {number}" for name, number in locked if name in asked]
+    return ", ".join([*pinned, *(f"{name} {version(name)}" for name in ("boto3", "moto"))])
 
 
 def _targets_table(results: Results) -> Rows:
