@@ -63,7 +63,9 @@ def checked(environment: Environment, answers: Mapping[str, object]) -> str:
 
 def derived(environment: Environment, answers: Mapping[str, object], refused: set[str]) -> set[str]:
     """Return the keys of the refused answers, and of unchanged defaults made from them."""
-    questions = json.loads(Path(__file__).parents[1].joinpath("cookiecutter.json").read_text())
+    questions = json.loads(
+        Path(__file__).parents[1].joinpath("cookiecutter.json").read_text("utf-8")
+    )
     found = set(refused)
     for key, default in questions.items():
         made_from = re.findall(r"cookiecutter\.(\w+)", str(default))
@@ -76,7 +78,7 @@ def derived(environment: Environment, answers: Mapping[str, object], refused: se
 def replayed(answers: Mapping[str, object]) -> str:
     """Return "", or print the problems with a replay's answers and exit.
 
-    Remove the folder of the project, which cookiecutter has just created.
+    Remove the folder of the project if it is empty: cookiecutter has probably just created it.
     """
     if found := problems(answers):
         sys.stdout.flush()

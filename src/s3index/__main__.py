@@ -344,7 +344,8 @@ def _needed_by(what: str, extra: str) -> Iterator[None]:
     except ModuleNotFoundError as missing:
         name = str(missing.name).partition(".")[0]
         raise Refused(
-            f"{what} needs {name}, which is not installed. Run: {install.with_extra(extra)}"
+            f"{what} needs {name}, which is not installed. This installs an s3index with it: "
+            f"{install.with_extra(extra)}"
         ) from None
 
 
@@ -364,12 +365,12 @@ def _release(
     project: Project, files: list[Path] | None
 ) -> Iterator[tuple[list[Distribution], Claim]]:
     """Yield the release's files (the given ones, or new builds in a temporary folder) and claim."""
+    who, commit = build.uploader(project.root)
     with tempfile.TemporaryDirectory() as folder:
         if not files:
             typer.echo(f"Building {project.name} {project.version or ''}".rstrip() + ".")
             files = build.build(project.root, Path(folder))
         found = read_release(files, project.name, project.version)
-        who, commit = build.uploader(project.root)
         yield found, new_claim(found, datetime.now(UTC), who, commit, build.provenance())
 
 

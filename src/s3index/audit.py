@@ -282,7 +282,9 @@ def _observed(
     one.notes += [
         f"{path}: not managed by s3index"
         for path in listed
-        if path not in (key, *claimed) and not _is_distribution(path.removesuffix(".metadata"), one)
+        if path != key
+        and path not in claimed
+        and not _is_distribution(path.removesuffix(".metadata"), one)
     ]
     return one
 

@@ -63,11 +63,13 @@ def build(root: Path, into: Path) -> list[Path]:
 def uploader(root: Path) -> tuple[str | None, str | None]:
     """Return who publishes and from which commit, from GitHub's variables or else from git.
 
-    The commit ends in -modified if the working tree has changes that are not in it.
+    The commit ends in -modified if the working tree has changes that are not in it, apart from
+    dist/. Ask before a build, which may leave files.
     """
     who = os.environ.get("GITHUB_ACTOR") or _git(root, "config", "user.name")
     commit = os.environ.get("GITHUB_SHA") or _git(root, "rev-parse", "HEAD")
-    if commit and "GITHUB_SHA" not in os.environ and _git(root, "status", "--porcelain"):
+    changed = _git(root, "status", "--porcelain", "--", ".", ":!dist")
+    if commit and not os.environ.get("GITHUB_SHA") and changed:
         commit += "-modified"
     return who or None, commit or None
 

@@ -31,8 +31,9 @@ WORKFLOWS = {"ci.yml": "s3index-build.yml", "release.yml": "s3index-release.yml"
 """The template's workflows, and their names here, chosen not to clash with existing ones."""
 QUESTIONS = {
     "team": "Team, the prefix of its index in the bucket",
-    "bucket": "S3 bucket of the index",
+    # An account's own bucket names end in the region.
     "region": "AWS region of the bucket",
+    "bucket": "S3 bucket of the index",
     "access": "Who may install from the index (network, token or public)",
     "edge": "Address of the edge that has PyPI behind it, https://…",
     "repository": "Repository on GitHub, as owner/name",
@@ -104,7 +105,9 @@ def ask(known: Mapping[str, str], *, yes: bool) -> dict[str, str]:
 
         def valid(text: str, key: str = key) -> str:
             for problem in problems({**answers, key: text}):
-                if problem.startswith(f"{key} "):
+                # A repository's owner has a rule of its own.
+                about = "repository" if problem.startswith("github_owner ") else problem.split()[0]
+                if about == key:
                     raise typer.BadParameter(problem)
             return text
 

@@ -7,6 +7,7 @@ README gets them from the template, and docs/consumers.md says what each protect
 import json
 import shlex
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from typing import Any
 
 from s3index.settings import Index
@@ -23,15 +24,28 @@ def source() -> dict[str, Any]:
     return dict(json.loads(distribution("s3index").read_text("direct_url.json") or "{}"))
 
 
+EXTRAS = {
+    "build": "build",
+    "edge": "awscrt",
+    "import": "pypi_simple",
+    "init": "tomlkit",
+    "preview": "moto",
+}
+"""The extras of s3index, and a module that only each of them brings."""
+
+
 def with_extra(extra: str) -> str:
     """Return the command that installs s3index with an extra, from where this one came.
+
+    The command keeps the extras that are installed.
 
     Never by name alone: a project of that name on PyPI would be a stranger's.
     """
     found = source()
     vcs = found.get("vcs_info")
     url = f"git+{found['url']}@{vcs['commit_id']}" if vcs else found.get("url", "git+<template>")
-    return f"pipx install --force {shlex.quote(f's3index[{extra}] @ {url}')}"
+    extras = ",".join(each for each in EXTRAS if each == extra or find_spec(EXTRAS[each]))
+    return f"pipx install --force {shlex.quote(f's3index[{extras}] @ {url}')}"
 
 
 def commands(url: str, bucket: str, project: str, *, edge: bool = False) -> dict[str, str]:

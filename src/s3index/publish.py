@@ -387,11 +387,12 @@ def _same_claim(stored: Stored, key: str, ours: Claim, version: Version) -> Clai
     if claim.digests != ours.digests:
         who = f" by {claim.uploaded_by}" if claim.uploaded_by else ""
         commit = f" from commit {claim.commit}" if claim.commit else ""
+        again = "" if commit.endswith("-modified") else " (the same commit builds them again)"
         files = "".join(f"\n  {name} {digest}" for name, (digest, _) in claim.digests.items())
         raise Refused(
             f"{ours.name} {claim.version} was claimed{who}{commit} at {claim.time} for "
             f"other files, and a release never changes:{files}\n"
-            "Publish those files (the same commit builds them again), or bump the version."
+            f"Publish those files{again}, or bump the version."
         )
     return claim
 

@@ -203,7 +203,7 @@ def _endpoint() -> str | None:
         return None
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         if value := os.environ.get(name):
-            if not value.startswith(("http://", "https://")):
+            if not value.lower().startswith(("http://", "https://")):
                 raise Refused(f"{name} = {value!r:.200} must start with http:// or https://.")
             return value
     return None

@@ -79,7 +79,10 @@ class Store:
 def opened(index: Index) -> Iterator[Store]:
     """Yield the store named after the bucket; raise Refused if it cannot be used."""
     if not HAS_CRT:
-        raise Refused(f"token needs the AWS Common Runtime. Run: {with_extra('edge')}")
+        raise Refused(
+            "token needs the AWS Common Runtime. This installs an s3index with it: "
+            f"{with_extra('edge')}"
+        )
     with refusals(index.bucket):
         try:
             cloudfront = boto3.client("cloudfront", index.region)

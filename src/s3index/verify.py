@@ -57,10 +57,11 @@ def verify(index: Index, *, deep: bool = False, project: str | None = None) -> S
             for name in sorted(names & (there.keys() | expected.keys()))
             if lists[scope.key] and there.get(name) != expected.get(name)
         ]
-        report.findings += [f"{scope.key}: missing"] if expected and not lists[scope.key] else []
+        derived = {key: lists[key] for key in scope.derived}
+        if lists[scope.key] is None and (expected or any(derived.values())):
+            report.findings.append(f"{scope.key}: missing")
         # For one project alone, the team's other pages were not read.
         records = there if project else expected
-        derived = {key: lists[key] for key in scope.derived}
         if records:
             report.findings += _differences(derived, scope.render(records, index))
     return report

@@ -146,7 +146,8 @@ def test_every_command_is_allowed_and_no_allowed_action_is_unused(session: Sessi
     ]
     assert len(granted) == 18
     unused = [one for one in granted if not any(applies(one, ask) for ask in session.requests)]
-    assert unused == []
+    # Only 0.3.0 writes it: a role that is provisioned now must not stop its releases.
+    assert [str(one).count("changelog/page1.html") for one in unused] == [1]
 
 
 def _list(value: str | list[str]) -> list[str]:

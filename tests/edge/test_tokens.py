@@ -108,4 +108,4 @@ def test_without_an_edge_or_the_runtime(
     monkeypatch.setattr(tokens, "HAS_CRT", False)
     done = run("list")
     assert done.exit_code == 1
-    assert "Run: pipx install --force 's3index[edge] @ file:" in done.stderr
+    assert "an s3index with it: pipx install --force 's3index[build,edge," in done.stderr

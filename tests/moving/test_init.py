@@ -155,11 +155,20 @@ def test_the_current_branch_without_an_origin(root: Path) -> None:
 def test_what_was_answered_wrong_is_asked_again(root: Path) -> None:
     git(root, "remote", "add", "origin", "git@github.com:acme/acme-frames.git")
     command = [sys.executable, "-m", "s3index", "init", "--template", PIN, "--dry-run"]
-    typed = "data\nacme-packages\neu-central-1\npublick\npublic\n"
+    typed = "data\neu-central-1\nacme-123456789012-eu-central-1-an\npublick\npublic\n"
     done = subprocess.run(command, cwd=root, input=typed, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Error: access 'publick': must be one of network, token, public\n" in done.stdout
     assert '+access = "public"' in done.stdout
+
+
+def test_an_owner_that_github_does_not_have_is_asked_again(root: Path) -> None:
+    command = [sys.executable, "-m", "s3index", "init", "--template", PIN, "--dry-run"]
+    command += [option for option in OPTIONS if "repository" not in option]
+    typed = "a--b/x\nacme/x\n"
+    done = subprocess.run(command, cwd=root, input=typed, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Error: github_owner 'a--b': " in done.stdout
 
 
 def test_settings_that_are_declined_end_it(root: Path) -> None:
@@ -257,7 +266,7 @@ def test_it_asks_and_takes_no_for_an_answer(root: Path) -> None:
     done = subprocess.run(
         command,
         cwd=root,
-        input="data\nacme-packages\neu-central-1\npublic\ny\nn\nn\nn\nn\n",
+        input="data\neu-central-1\nacme-packages\npublic\ny\nn\nn\nn\nn\n",
         capture_output=True,
         text=True,
         check=False,

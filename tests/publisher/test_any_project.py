@@ -129,6 +129,9 @@ def test_a_commit_that_is_not_what_was_built(
     git(root, "commit", "--quiet", "--message", "Start")
     commit = str(uploader(root)[1])
     assert re.fullmatch("[0-9a-f]{40}", commit)
+    (root / "dist").mkdir()
+    (root / "dist" / "x.whl").touch()
+    assert uploader(root)[1] == commit
     (root / "new.py").touch()
     assert uploader(root)[1] == f"{commit}-modified"
     monkeypatch.setenv("GITHUB_SHA", commit)
@@ -169,5 +172,5 @@ def test_without_build(library: Library) -> None:
     assert (done.returncode, done.stderr) == (
         1,
         "Error: build is not installed. Pass the built files, or run: pipx install --force "
-        f"'s3index[build] @ {TEMPLATE.as_uri()}'\n",
+        f"'s3index[build,edge,import,init,preview] @ {TEMPLATE.as_uri()}'\n",
     )

@@ -404,6 +404,16 @@ def test_a_team_without_a_release_has_nothing_wrong(repository: Library) -> None
     assert s3index("verify").stdout == "Index and bucket match.\n"
 
 
+def test_a_lost_team_is_not_one_without_a_release(s3: "S3Client", repository: Library) -> None:
+    publish(repository)
+    for key in objects(s3, repository.index):
+        if "constraints" not in key:
+            s3.delete_object(Bucket=repository.index.bucket, Key=key)
+    assert {"packages/devtools/: missing", "simple/: missing"} <= set(
+        s3index("verify", exits=1).lines
+    )
+
+
 def test_verify_of_this_repositorys_project_alone(s3: "S3Client", repository: Library) -> None:
     publish(repository)
     other = at(repository, "7.0", "acme-other")
@@ -469,8 +479,8 @@ def test_preview_without_moto_says_what_to_install(
     monkeypatch.setitem(sys.modules, "moto.server", None)
     said = s3index("preview", exits=1)
     assert said.stderr == (
-        "Error: preview needs moto, which is not installed. Run: pipx install --force "
-        f"'s3index[preview] @ {TEMPLATE.as_uri()}'\n"
+        "Error: preview needs moto, which is not installed. This installs an s3index with it: "
+        f"pipx install --force 's3index[build,edge,import,init,preview] @ {TEMPLATE.as_uri()}'\n"
     )
 
 
