@@ -96,7 +96,7 @@ def refresh_list(
         if stored := objects.get(scope.key):
             there, _ = pages.parse_list(stored.body, scope.key, scope.base)
             records = pages.join(there, records.values())
-        records = yield from _catch_up(scope, index, records, made_from(scope, objects))
+        records = yield from catch_up(scope, index, records, made_from(scope, objects))
         bodies = scope.render(records, index)
         return [
             list_put(scope, records, stored)
@@ -243,7 +243,7 @@ def _claim(stored: Stored | None, key: str, page: ProjectPage, version: Version)
     return claim if claim and claim.digests == listed else None
 
 
-def _catch_up(
+def catch_up(
     scope: Scope, index: Index, records: Records, made: Mapping[str, int]
 ) -> Steps[Records]:
     """Return records updated with pages that the list's derived objects include before the list.

@@ -19,6 +19,7 @@ from s3index.publish import claim_put, metadata_put
 from s3index.refresh import (
     Objects,
     Scope,
+    catch_up,
     derived_put,
     differs,
     list_put,
@@ -67,7 +68,12 @@ def _attempt(index: Index) -> Steps[list[str] | None]:
     others = yield from _other_teams(keys, names | listed[LIST].keys(), index)
     puts = []
     for scope in both:
-        known = {**_kept(scope, lists), **({} if scope.team else others), **listed[scope.key]}
+        copies = {} if scope.team else others
+        # Another team's release may have reached its copy, or derived objects, before the list.
+        ahead = {record.path: record.last_serial for record in copies.values()}
+        ahead |= _serials(scope, lists, listed)
+        read_now = yield from catch_up(scope, index, listed[scope.key], ahead)
+        known = {**_kept(scope, lists), **copies, **read_now}
         records = audit.expected_records(scope, known, read, names, index)
         bodies = scope.render(records, index)
         puts.append(list_put(scope, records, lists[scope.key]))
@@ -81,13 +87,18 @@ def _made(
     """Return the highest serial of each of the team's projects that the lists were made from."""
     made: dict[str, int] = {}
     for scope in both:
-        # A damaged list says nothing; the objects derived from it still do.
-        keys = scope.keys if listed[scope.key] else scope.derived
-        for path, serial in made_from(scope, {key: lists[key] for key in keys}).items():
+        for path, serial in _serials(scope, lists, listed).items():
             team, _, name = path.rpartition("/")
             if team == ("" if scope.team else index.team):
                 made[name] = max(serial, made.get(name, 0))
     return made
+
+
+def _serials(scope: Scope, lists: Objects, listed: Mapping[str, Records]) -> dict[str, int]:
+    """Return the highest serials that a list and its derived objects were made from."""
+    # A damaged list says nothing; the objects derived from it still do.
+    keys = scope.keys if listed[scope.key] else scope.derived
+    return made_from(scope, {key: lists[key] for key in keys})
 
 
 def _kept(scope: Scope, lists: Objects) -> Records:

@@ -426,7 +426,7 @@ def violations(scenario: Scenario) -> list[str]:
     return found
 
 
-TRIED = 120
+TRIED = 240
 """Schedules to run for a broken publisher; each is detected in fewer."""
 LATER = Scenario("two versions", SOME, (Publish("0.2.0"), Publish("0.3.0")))
 BUILDS = Scenario("two builds", SOME, (NEXT, replace(NEXT, body="x = 1")))

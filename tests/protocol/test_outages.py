@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Serve = Callable[[Rule], StandIn]
 
-PUTS = 17
+PUTS = 16
 """The objects that a first release of a wheel and an sdist writes: claim, name, three files, page
 and eleven derived ones. The name's page is written a second time, with the files."""
 
