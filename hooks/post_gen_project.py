@@ -26,7 +26,7 @@ class Template(NamedTuple):
     origin: str = ""
     changed: bool = False
     pushed: bool = True
-    """Whether another repository is known to have the commit; true if there is no way to tell."""
+    """False if no other repository is known to have the commit."""
 
     @property
     def requirement(self) -> str:

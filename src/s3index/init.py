@@ -260,10 +260,10 @@ def _template(said: str, owner: str) -> Any:
             raise Refused(f"--template {said!r} must be URL@COMMIT, with the full commit.")
         return POST_GEN.Template(POST_GEN.web(url), commit)
     source = install.source()
-    if vcs := source.get("vcs_info"):
-        tag = str(vcs.get("requested_revision", ""))
+    if vcs := source.vcs_info:
+        tag = vcs.requested_revision or ""
         tag = tag if re.fullmatch(r"v[\w.+-]+", tag) else ""
-        return POST_GEN.Template(POST_GEN.web(source["url"]), vcs["commit_id"], tag)
+        return POST_GEN.Template(POST_GEN.web(source.url), vcs.commit_id, tag)
     if (TEMPLATE / ".git").exists():
         commit = POST_GEN.git(TEMPLATE, "rev-parse", "HEAD")
         origin = POST_GEN.git(TEMPLATE, "config", "--get", "remote.origin.url")

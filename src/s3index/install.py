@@ -4,11 +4,12 @@ The project's page, the terminal and GitHub's step summary show them after a rel
 README gets them from the template, and docs/consumers.md says what each protects against.
 """
 
-import json
 import shlex
 from importlib.metadata import distribution
 from importlib.util import find_spec
-from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from s3index.settings import Index
 
@@ -19,9 +20,24 @@ EDGE = (
 """The explanation of the commands if there is an edge."""
 
 
-def source() -> dict[str, Any]:
-    """Return where s3index was installed from (PEP 610); empty if no installer recorded it."""
-    return dict(json.loads(distribution("s3index").read_text("direct_url.json") or "{}"))
+class Commit(Struct, frozen=True):
+    """The commit of a package that was installed from version control."""
+
+    commit_id: str
+    requested_revision: str | None = None
+
+
+class Source(Struct, frozen=True):
+    """Where a package was installed from (PEP 610); `url` is empty if no installer recorded it."""
+
+    url: str = ""
+    vcs_info: Commit | None = None
+
+
+def source() -> Source:
+    """Return where s3index was installed from."""
+    recorded = distribution("s3index").read_text("direct_url.json") or "{}"
+    return msgspec.json.decode(recorded, type=Source)
 
 
 EXTRAS = {
@@ -42,8 +58,8 @@ def with_extra(extra: str) -> str:
     Never by name alone: a project of that name on PyPI would be a stranger's.
     """
     found = source()
-    vcs = found.get("vcs_info")
-    url = f"git+{found['url']}@{vcs['commit_id']}" if vcs else found.get("url", "git+<template>")
+    vcs = found.vcs_info
+    url = f"git+{found.url}@{vcs.commit_id}" if vcs else found.url or "git+<template>"
     extras = ",".join(each for each in EXTRAS if each == extra or find_spec(EXTRAS[each]))
     return f"pipx install --force {shlex.quote(f's3index[{extras}] @ {url}')}"
 
