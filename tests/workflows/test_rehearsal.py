@@ -171,5 +171,5 @@ def test_a_replaced_artifact_is_not_published(
     clone = Clone(library)
     done = replace(runner, tampers=True).run(clone, clone.tag("v0.1.0"))
     assert done.results == dict.fromkeys(CI, "success") | {"Publish": "failure"}, done.log
-    assert "These files differ from those of the job Build: " in done.log
+    assert "These files differ from those of the job Build: " in done.log, done.log
     assert objects(s3, library.index) == {}
