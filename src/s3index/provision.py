@@ -85,7 +85,7 @@ def provision_role(
 
 def create_bucket(s3: "S3Client", index: Index) -> None:
     """Create the bucket in the index's region, with the server's default settings."""
-    # For us-east-1, S3 requires that there is no location.
+    # S3 refuses a location constraint for us-east-1.
     location: Any = {"CreateBucketConfiguration": {"LocationConstraint": index.region}}
     s3.create_bucket(Bucket=index.bucket, **({} if index.region == "us-east-1" else location))
 
